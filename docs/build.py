@@ -5,36 +5,76 @@ The reference comes from the code (`reference.py`), the library's from its docst
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from executed import executed
-from reference import GENERATED
+from reference import GENERATED, command_pages
+from service_figure import ALTERNATIVE, service_svg
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "out" / "docs"
+COPIED = ("*.md", "site.css")
+COMMANDS_ENTRY = '{ "Commands" = "reference/commands.md" }'
+"""The line of the navigation below which the pages of commands are listed."""
 
 
 def build(target: Path = TARGET) -> Path:
-    """Writes the site, and gives its folder. Raises CalledProcessError for a link that leads nowhere."""
+    """Writes the site and returns its folder. Raises CalledProcessError if a link leads nowhere."""
     shutil.rmtree(target, ignore_errors=True)
     pages = target / "docs"
-    for page in (*HERE.rglob("*.md"), HERE / "site.css"):
+    for page in (path for pattern in COPIED for path in HERE.rglob(pattern)):
         place = pages / page.relative_to(HERE)
         place.parent.mkdir(parents=True, exist_ok=True)
         if page.parent.name == "notebooks":
             executed(page, place)
+        elif page.suffix == ".md":
+            place.write_text(with_figure(page.read_text(), "../" * len(page.relative_to(HERE).parent.parts)))
         else:
             shutil.copy(page, place)
+    (pages / "service.svg").write_text(service_svg())
     for name, make in GENERATED.items():
         (pages / "reference" / name).write_text(make() + "\n")
-    settings = (HERE / "zensical.toml").read_text().replace("minimize-source", str(HERE.parent))
-    (target / "zensical.toml").write_text(settings)
+    (pages / "reference" / "commands").mkdir(parents=True)
+    commands = command_pages()
+    for name, text in commands.items():
+        (pages / "reference" / "commands" / f"{name}.md").write_text(text + "\n")
+    settings = (HERE / "zensical.toml").read_text().replace("minimize-source", str(_source(target / "source")))
+    (target / "zensical.toml").write_text(settings.replace(COMMANDS_ENTRY, command_entries(commands)))
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file"]
     subprocess.run([*command, str(target / "zensical.toml")], check=True)
     return target / "site"
+
+
+def _source(target: Path) -> Path:
+    """A copy of the package in which `Example:` of a docstring is `Examples:`, the only title under which the site shows code."""
+    for module in (HERE.parent / "minimize").rglob("*.py"):
+        copy = target / module.relative_to(HERE.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(re.sub(r"^( *)Example:$", r"\1Examples:", module.read_text(), flags=re.MULTILINE))
+    return target
+
+
+def with_figure(text: str, root: str) -> str:
+    """A page with the figure of the service as a picture in place of the one that is drawn with characters.
+
+    Takes the path from the page to the folder of all pages.
+    """
+    figure = (
+        (HERE.parent / "README.md").read_text().partition("<!-- service -->\n")[2].partition("<!-- /service -->")[0]
+    )
+    picture = f'<figure class="service" markdown>\n![{ALTERNATIVE}]({root}service.svg)\n</figure>\n'
+    return text.replace(figure, picture) if figure else text
+
+
+def command_entries(names: Iterable[str]) -> str:
+    """The section of the navigation with the list of commands and their pages."""
+    entries = [f'{{ "minimize {name}" = "reference/commands/{name}.md" }}' for name in names]
+    return f'{{ "Commands" = [{", ".join([COMMANDS_ENTRY, *entries])}] }}'
 
 
 if __name__ == "__main__":

@@ -51,16 +51,16 @@ def page(items: Mapping[str, Sequence[Item]]) -> str:
     lines = [HEAD.format(count=sum(map(len, items.values())))]
     for category, listed in items.items():
         lines += [f"## {category.capitalize()}", "", ABOUT[category], ""]
-        lines += ["| item | dataset | form released | category | rule | test |", "|---|---|---|---|---|---|"]
-        lines += [_row(category, item) for item in listed]
+        lines += ["| item | dataset | form released | rule |", "|---|---|---|---|"]
+        lines += [_row(item) for item in listed]
         lines.append("")
     return "\n".join(lines)
 
 
-def _row(category: str, item: Item) -> str:
+def _row(item: Item) -> str:
     rule = item["rule"] + (f" ({item['reason']})" if "reason" in item else "")
     dataset = f"`{item['dataset']}`" if "dataset" in item else "all"
-    cells = (item["item"], dataset, "; ".join(_forms(item)), category, rule, _test(item["test"]))
+    cells = (item["item"], dataset, "; ".join(_forms(item)), rule)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -86,11 +86,6 @@ def _by_form(by_pipeline: Mapping[str, str | list[str]]) -> str:
     for pipeline, form in by_pipeline.items():
         forms.setdefault(" or ".join([form] if isinstance(form, str) else form), []).append(pipeline)
     return ", ".join(f"{form} ({', '.join(names)})" for form, names in forms.items())
-
-
-def _test(test: str) -> str:
-    file, _, name = test.partition("::")
-    return f"`{name or file}`"
 
 
 if __name__ == "__main__":

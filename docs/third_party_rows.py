@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, Recipient, load_recipients
 from minimize.recipients.pages import form_text
 from minimize.report.catalogue import pipelines_in
@@ -28,7 +27,7 @@ can have several fields. `minimize recipient show NAME` prints the use of each f
 
 `python docs/third_party_rows.py` generates this page from the manifests in `pipelines/recipients`. A test fails if they differ.
 """
-COLUMNS = ("row", "function", "form", "pipeline", "test")
+COLUMNS = ("row", "function", "form", "pipeline")
 TITLES = {
     ("apple", "outbound"): "Sent to Apple",
     ("apple", "inbound"): "Received from Apple",
@@ -37,7 +36,7 @@ TITLES = {
     ("jamf", "inbound"): "Received from Jamf Pro",
     ("threat_defense", "outbound"): "Sent to a vendor of mobile threat defense",
     ("threat_defense", "inbound"): "Received from a vendor of mobile threat defense",
-    ("support_desk", "outbound"): "Sent to the support desk, an agent",
+    ("support_desk", "outbound"): "Sent to the support desk, a processor",
 }
 
 
@@ -73,24 +72,15 @@ def _rows(
 ) -> Iterator[tuple[str, ...]]:
     if function.direction == "outbound":
         pipelines = feeding.get((recipient, function.name), [])
-        module = "test_outbound"
     else:
         name = f"{recipient}_{function.name}"
         pipelines = [name] if (PIPELINES / name / "pipeline.yaml").is_file() else []
-        module = "test_fixtures"
-    tested = (name for name in pipelines if name.startswith(f"{recipient}_") and _is_tested(name, function))
-    tests = [f"tests/pipelines/{module}.py ({name})" for name in tested]
     for row in function.rows:
         fields = [field for field in function.fields.values() if field.listed_as == row]
         forms = "; ".join(
             form_text(field) if field.key == row else f"{field.key}: {form_text(field)}" for field in fields
         )
-        yield row, function.name, forms, ", ".join(pipelines) or "none", ", ".join(tests) or "none"
-
-
-def _is_tested(name: str, function: Function) -> bool:
-    """Whether the tests of this direction cover the pipeline. A pipeline of received data can supply an outbound function."""
-    return load_pipeline(PIPELINES / name).source.is_received == (function.direction == "inbound")
+        yield row, function.name, forms, ", ".join(pipelines) or "none"
 
 
 def _line(cells: tuple[str, ...]) -> str:

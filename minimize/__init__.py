@@ -15,7 +15,7 @@ Layers, top down; each imports only what is listed below it:
     access                                roles, grants, and the decision on one request
     verification                          independent re-check of an output
     engines · observability               move batches through a plan; emit lineage events and metrics
-    stages                                gate → deduplicate → generalize → release
+    stages                                gate → deduplicate → transform → release
     consent                               consents of tenants over time
     recipients                            third parties as files, and their rules
     plan                                  policy × schema × purpose, and every check that needs no data

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import wraps
 from inspect import Signature, signature
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar
 
@@ -23,7 +24,10 @@ _OS_MESSAGES: Final[Mapping[int, tuple[str, str]]] = {
     errno.EACCES: ("permission is denied", _PERMISSION_HINT),
     errno.EPERM: ("permission is denied", _PERMISSION_HINT),
     errno.EIO: ("a disk error occurred", "Check the system log and the disk."),
-    errno.ENOENT: ("a file or folder was removed", "Check that no other program changes this folder."),
+    errno.ENOENT: (
+        "a file or folder does not exist",
+        "Check the path, and that no other program changes this folder.",
+    ),
     errno.ESTALE: ("a file or folder was removed", "Check that the network file system is available."),
     errno.EEXIST: ("a file or folder already exists", "Check that no other program changes this folder."),
     errno.ENOTDIR: ("a path is a file and must be a folder", "Move the file."),
@@ -62,20 +66,42 @@ UNPUBLISHED: Final = "the change in progress was not published"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault or risky choice: a stable code, its place in a file, and a hint what to do."""
+    """One fault or risky choice: a stable code, its place in a file, and a hint what to do. It has no value of a record.
+
+    `minimize lint --codes` lists the codes. `severity` is `error` or `warning`. `line` counts from 1. File, line and field are
+    None if the finding has no such place.
+
+    Example:
+        >>> from minimize.errors import Finding
+        >>> print(Finding("L003", "free text is kept", severity="warning", file="policy.yaml", line=24, field="notes"))
+        policy.yaml:24: warning L003 [notes] free text is kept
+    """
 
     code: str
+    """The stable code."""
     message: str
+    """What is wrong."""
     severity: Severity = "error"
+    """`error` or `warning`."""
     hint: str = ""
+    """What to do; empty if there is nothing to say."""
     file: str | None = None
+    """The file."""
     line: int | None = None
+    """The line, from 1."""
     field: str | None = None
+    """The key of the field in the policy."""
 
     @property
     def place(self) -> str:
         """File and line, as far as they are known."""
         return place_text(self.file, self.line)
+
+    @property
+    def sentence(self) -> str:
+        """Place, field and message."""
+        words = (self.place and f"{self.place}:", self.field and f"[{self.field}]", self.message)
+        return " ".join(filter(None, words))
 
     def to_json(self) -> dict[str, Any]:
         """The finding as the JSON object that `lint --json` and `verify --json` print."""
@@ -87,26 +113,67 @@ class Finding:
         return f"{text} {self.message}" + (f" (hint: {self.hint})" if self.hint else "")
 
 
+def unreadable_file(code: str, noun: str, file: Path, hint: str) -> Finding:
+    """The finding for a file that could not be read: it does not exist, or has another form than the hint describes."""
+    if file.exists():
+        return Finding(code, f"{noun} cannot be read", hint=hint, file=str(file))
+    return Finding(code, f"{noun} does not exist", hint="Check the path.", file=str(file))
+
+
+def code_anchor(code: str) -> str:
+    """The place in the documentation that explains a code, relative to its start page.
+
+    >>> code_anchor("E201")
+    'reference/codes#e201'
+    """
+    return f"reference/codes#{code.lower()}"
+
+
 class MinimizeError(Exception):
-    """The root of all errors that the library raises on purpose."""
+    """The root of all errors that the library raises on purpose. No message has a value of a record.
+
+    Args:
+        message: What happened, and where.
+        code: The stable code (default: that of the class).
+        hint: What to do.
+        findings: The single faults.
+
+    Example:
+        >>> import minimize
+        >>> policy = {"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"model": {"typ": "string"}}}
+        >>> try:
+        ...     minimize.apply(policy, None)
+        ... except minimize.MinimizeError as error:
+        ...     print(error.code, error.exit_code, [each.code for each in error.findings])
+        E201 2 ['P004', 'P005']
+    """
 
     exit_code: ClassVar[int] = 2
     default_code: ClassVar[str] = "E000"
+    message_is_heading: ClassVar[bool] = False
+    """Whether the message only introduces the findings. A single finding then takes its place."""
 
     def __init__(self, message: str, *, code: str = "", hint: str = "", findings: Sequence[Finding] = ()) -> None:
         self.message = message
         self.code = code or self.default_code
         self.hint = hint
         self.findings: tuple[Finding, ...] = tuple(findings)
-        super().__init__(message)
+        self.shown_code, self._listed_findings = self.code, self.findings
+        if len(self.findings) == 1 and (self.message_is_heading or self.findings[0].message == message):
+            finding = self.findings[0]
+            self.shown_code, self._listed_findings = finding.code, ()
+            hints = dict.fromkeys(filter(None, (finding.hint, hint)))
+            self.message, self.hint = finding.sentence, " ".join(hints)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         lines = [self.message + (f" (hint: {self.hint})" if self.hint else "")]
-        return "\n".join([*lines, *(f"  {finding}" for finding in self.findings)])
+        return "\n".join([*lines, *(f"  {finding}" for finding in self._listed_findings)])
 
     def to_json(self) -> dict[str, Any]:
-        """The error as the JSON object that `--json` prints on stderr."""
-        body: dict[str, Any] = {"code": self.code, "message": self.message, "hint": self.hint}
+        """The error as the JSON object that `--json` prints on stderr. `doc` is the place in the documentation of its code."""
+        doc = code_anchor(self.shown_code)
+        body: dict[str, Any] = {"code": self.code, "message": self.message, "hint": self.hint, "doc": doc}
         return {"error": {**body, "faults": [finding.to_json() for finding in self.findings]}}
 
 
@@ -118,7 +185,21 @@ class CheckFailed(MinimizeError):
 
 
 class VerificationError(CheckFailed):
-    """An output does not match its receipts and policies; `.findings` lists the places."""
+    """An output does not match its receipts and policies; `findings` lists the places.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day, output="out/changed")
+        >>> with open(minimize.files("out/changed")[0], "ab") as file:
+        ...     size = file.write(b"a byte that no run wrote")
+        >>> try:
+        ...     minimize.verify("out/changed", keys="demo.keys")
+        ... except minimize.VerificationError as error:
+        ...     print("V012" in {each.code for each in error.findings})
+        True
+    """
 
     default_code = "E101"
 
@@ -134,12 +215,14 @@ class PolicyError(ConfigurationError):
     """Faults in policy, pipeline or settings files; `.findings` lists all of them."""
 
     default_code = "E201"
+    message_is_heading = True
 
 
 class SchemaError(ConfigurationError):
     """The policy and the data disagree; `.findings` is the diff."""
 
     default_code = "E202"
+    message_is_heading = True
 
 
 class SourceError(ConfigurationError):

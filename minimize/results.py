@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from minimize.errors import Finding
 from minimize.pages import Table
+from minimize.text import count_noun
 from minimize.times import time_text
 
 log = logging.getLogger("minimize")
@@ -226,6 +227,14 @@ _MANY_FINDINGS: Final = 20
 """With more findings than this, lint ends with their number by code."""
 
 
+def _severity_counts(errors: int, warnings: int) -> str:
+    """The numbers of findings in words, such as `no errors, 1 warning`."""
+    return ", ".join(
+        count_noun(number, noun) if number else f"no {noun}s"
+        for number, noun in ((errors, "error"), (warnings, "warning"))
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class LintResult:
     """The findings of lint, and what published tables show. `fail_on` is a key of `FAILING_SEVERITIES`."""
@@ -257,7 +266,7 @@ class LintResult:
         errors = sum(finding.severity == "error" for finding in self.findings)
         summary = self._summary_by_code() if len(self.findings) > _MANY_FINDINGS else ()
         tables = (line for table in self.tables for line in table.lines())
-        return [*self.findings, *tables, *summary, f"{errors} error(s), {len(self.findings) - errors} warning(s)"]
+        return [*self.findings, *tables, *summary, _severity_counts(errors, len(self.findings) - errors)]
 
 
 _METADATA: Final = "json"

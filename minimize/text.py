@@ -43,6 +43,18 @@ def brief_number(number: float) -> str:
     return f"{brief:,.0f}" if abs(brief) >= 10 else f"{brief:g}"
 
 
+def bytes_text(count: int) -> str:
+    """A number of bytes as a size, in powers of 1,000.
+
+    >>> bytes_text(64_000_000_000), bytes_text(48_211_456), bytes_text(512), bytes_text(1_500_000_000_000)
+    ('64 GB', '48.2 MB', '512 bytes', '1.5 TB')
+    """
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{count} bytes"
+
+
 MOST_MARKS: Final = 30
 """How many combining marks may follow each other in the Stream-Safe Text Format."""
 _MORE_MARKS: Final = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from calendar import month_name, monthrange
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -34,7 +36,9 @@ def parse_time(value: datetime | str | None, named: str = "this") -> datetime | 
         return None
     parsed = _parse_iso(value) if isinstance(value, str) else value
     if parsed is None:
-        raise ConfigurationError(f"{named} is not a time", hint="Use ISO 8601, such as 2026-11-25T00:00:00Z.")
+        about = impossible_part(value) if isinstance(value, str) else ""
+        message = f"{named} is not a time{about}"
+        raise ConfigurationError(message, hint="Use ISO 8601, such as 2026-11-25T00:00:00Z.")
     if parsed.tzinfo is None and not (isinstance(value, str) and len(value) == len("2026-11-25")):
         raise ConfigurationError(f"{named} has no time zone", hint="Add Z for UTC, or an offset.")
     return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
@@ -54,8 +58,29 @@ def parse_date(value: date | str, named: str = "this") -> date:
         return value
     day = parse_iso_date(value)
     if day is None:
-        raise ConfigurationError(f"{named} is not a date", hint="Use YYYY-MM-DD.")
+        about = impossible_part(value)
+        raise ConfigurationError(f"{named} is not a date{about}", hint="Use YYYY-MM-DD.")
     return day
+
+
+_WRITTEN_DAY: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:$|[T ])")
+
+
+def impossible_part(text: str) -> str:
+    """What is wrong with the day of a text that is not a date or time; empty if it does not begin with year, month and day.
+
+    >>> impossible_part("2026-13-01"), impossible_part("2026-02-30T00:00Z"), impossible_part("2026-1-05")
+    (': there is no month 13', ': February 2026 has 28 days', ': month and day need two digits')
+    """
+    written = _WRITTEN_DAY.match(text)
+    if written is None:
+        return ""
+    year, month, day = map(int, written.groups())
+    if not 1 <= month <= 12:
+        return f": there is no month {month}"
+    if not 1 <= day <= (days := monthrange(max(year, 1), month)[1]):
+        return f": {month_name[month]} {year} has {days} days"
+    return ": month and day need two digits" if len(written[2]) + len(written[3]) < 4 else ""
 
 
 def parse_iso_date(text: str) -> date | None:

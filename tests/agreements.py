@@ -51,7 +51,7 @@ def record_agreements(
     required = sorted({name for function in recipient.functions.values() for name in function.requires})
     granted = tuple(sorted({name for function in recipient.functions.values() for name in function.permissions}))
     for tenant in tenants:
-        if recipient.contract is not None and recipient.standing == "independent":
+        if recipient.contract is not None and recipient.standing == "independent_controller":
             record_acts(ledger, signer, CONTRACT, contract_act(tenant, recipient, at))
         for name in required:
             record_acts(ledger, signer, PREREQUISITE, prerequisite_act(tenant, recipient.recipient, name, at, granted))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from minimize.cli.main import COMMANDS
 from minimize.techniques import TECHNIQUES, markdown_table
+from tests.docs.scripts import script
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -16,13 +17,16 @@ def test_its_table_of_techniques_is_the_table_of_techniques() -> None:
     assert shown == markdown_table(TECHNIQUES.values())
 
 
-def test_it_names_every_command_and_no_other() -> None:
-    block = TEXT.partition("## Commands")[2].partition("```text")[2].partition("```")[0]
-    assert set(re.findall(r"^minimize (\w+)", block, re.MULTILINE)) == set(COMMANDS)
+def test_its_list_of_commands_is_that_of_the_help() -> None:
+    block = TEXT.partition("## Commands")[2].partition("```text\n")[2].partition("\n```")[0]
+    assert block == script("reference").help_list()
+    assert [f"{name} {about}" for name, (_, about) in COMMANDS.items()] == [
+        re.sub(r"^minimize (\S+) +", r"\1 ", line) for line in block.splitlines()
+    ]
 
 
 def test_every_file_and_folder_that_it_names_in_the_way_of_a_value_is_there() -> None:
-    block = TEXT.partition("## The way of a value")[2].partition("## Commands")[0]
+    block = TEXT.partition("## How a value moves through a run")[2].partition("## Commands")[0]
     named = re.findall(r"`([a-z_/]+(?:\.py|/))`", block)
     package = Path(__file__).parents[1] / "minimize"
     assert named

@@ -59,7 +59,7 @@ def test_a_result_at_a_time_has_the_state_of_that_time() -> None:
 def test_findings_fail_from_a_severity_on(fail_on: str, code: int) -> None:
     warning = Finding("P001", "risky", "warning")
     found = LintResult([warning], fail_on)
-    assert (found.exit_code, list(found.lines())) == (code, [warning, "0 error(s), 1 warning(s)"])
+    assert (found.exit_code, list(found.lines())) == (code, [warning, "no errors, 1 warning"])
     assert found.to_json() == {"findings": [warning.to_json()]}
 
 
@@ -68,7 +68,7 @@ def test_many_findings_end_with_their_number_by_code(number: int, summary: list[
     found = [Finding("W1", "risky", "warning"), Finding("E1", "wrong", "error")] * number
     lines = list(map(str, LintResult(found).lines()))
     assert [line for line in lines if line.startswith("  ")] == summary
-    assert lines[-1] == f"{number} error(s), {number} warning(s)"
+    assert lines[-1] == f"{number} errors, {number} warnings"
 
 
 def test_another_text_keeps_the_json_and_the_exit_code_of_its_result() -> None:

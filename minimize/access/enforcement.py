@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -198,8 +198,12 @@ def check_permission(request: PermissionRequest, authority: Authority) -> Access
                     raise
     if not decision.allowed:
         roles = _roles_hint(access, decision, request.permission)
-        hint = f"Run `minimize access why {actor.user} {request.permission}`.{roles}"
-        raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)
+        hint = f"{roles}`minimize access why {actor.user} {request.permission}` explains the decision."
+        message, reasons = f"{actor.user} may not use the permission `{request.permission}`", decision.reasons
+        if [each.code for each in reasons] == ["U100"]:
+            message = f"{actor.user} lacks the permission `{request.permission}`"
+            reasons = (replace(reasons[0], message=message),)
+        raise AccessDenied(message, reasons=reasons, hint=hint)
     return decision
 
 
@@ -214,9 +218,9 @@ def _roles_hint(access: AccessRules, decision: AccessDecision, permission: str) 
         if name in assigned and any(each.allows(permission, None) for each in role.allow)
     ]
     if not roles:
-        return " No assigned role allows it."
-    noun = "The role" if len(roles) == 1 else "One of the roles"
-    return f" {noun} {', '.join(sorted(roles))} allows it. An account with it sets MINIMIZE_ACTOR=ACCOUNT."
+        return "No assigned role has it. "
+    noun, verb = ("The role", "has") if len(roles) == 1 else ("The roles", "have")
+    return f"{noun} {', '.join(sorted(roles))} {verb} it. An account with it sets MINIMIZE_ACTOR=ACCOUNT. "
 
 
 def _require_stated_absence(permission: str, config: Config) -> None:

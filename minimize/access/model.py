@@ -477,7 +477,7 @@ def find_access_file(start: ConfigStart = None) -> Path | None:
     file = config.folder / config.access.file
     if not file.is_file():
         raise PolicyError(
-            f"the access file {file} does not exist",
+            f"{file}: the access file does not exist",
             hint=f"Create it with `minimize access new`, or correct `access:` in {config.path}.",
         )
     return file

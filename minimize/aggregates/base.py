@@ -95,7 +95,7 @@ class MeasureTally(Protocol):
 
 @runtime_checkable
 class SubjectTally(Protocol):
-    """A tally whose figures depend on the subjects behind parts of a group. The aggregate counts these subjects."""
+    """A tally whose statistics depend on the subjects behind parts of a group. The aggregate counts these subjects."""
 
     facts: int
     """The number of facts that a row has or has not."""
@@ -149,27 +149,27 @@ SCALARS = FieldTypes("every type that is not nested", _is_scalar)
 
 @dataclass(frozen=True, slots=True)
 class StatedNoise:
-    """The standard deviation of a figure's noise."""
+    """The standard deviation of a statistic's noise."""
 
     total: float
     """The standard deviation of the noise of a number or a sum."""
     divided_by: str = ""
-    """The number by which the figure of a row is divided, in words; empty for a number or a sum."""
+    """The number by which the statistic of a row is divided, in words; empty for a number or a sum."""
     divisor: float = 0.0
-    """The standard deviation of the noise of that number. It counts as far as the figure is from `middle`."""
+    """The standard deviation of the noise of that number. It counts as far as the statistic is from `middle`."""
     middle: float = 0.0
     typical: float = 1.0
-    """What the noise is compared with: for a figure that is divided, the range of figures; for a number or a sum, that of one
+    """What the noise is compared with: for a statistic that is divided, its range; for a number or a sum, that of one
     subject with one value in the middle of its bounds."""
 
     def hides(self, deviation: float, subjects: float) -> bool:
-        """Whether noise of this deviation hides most of the figure of a row with so many subjects: it is more than a fifth of the
-        range, so that two deviations to both sides cover most of it, or more than half of a typical number or sum."""
+        """Whether noise of this deviation hides most of the statistic of a row with so many subjects: it is more than a fifth of
+        the range, so that two deviations to both sides cover most of it, or more than half of a typical number or sum."""
         limit = self.typical / 5 if self.divided_by else self.typical * subjects / 2
         return deviation > limit
 
     def of_rows(self, numbers: Doubles, figures: Doubles | None = None) -> Doubles:
-        """That of each row, if it has so many values. Takes also the figures, if they are known."""
+        """That of each row, if it has so many values. Takes also the statistics, if they are known."""
         if not self.divided_by:
             return np.full(len(numbers), self.total)
         away = np.zeros(len(numbers)) if figures is None else figures - self.middle
@@ -196,30 +196,30 @@ class Measure(BaseModel):
     result_type: ClassVar[pa.DataType | None] = None
     """The type of its column; None for the type of the field."""
     shown_values: ClassVar[Literal["none", "frequent", "supported", "single"]] = "single"
-    """The values of the field that a figure is or contains: `none`; `frequent` ones, each of at least `below` subjects; a
+    """The values of the field that a statistic is or contains: `none`; `frequent` ones, each of at least `below` subjects; a
     `supported` one, with at least `below` subjects on both sides; or a `single` one."""
     revealed_counts: ClassVar[Literal["none", "rounded", "exact"]] = "exact"
-    """The numbers of rows that a figure reveals: `none`, `rounded` ones, or `exact` ones."""
+    """The numbers of rows that a statistic reveals: `none`, `rounded` ones, or `exact` ones."""
     counts_distinct: ClassVar[bool] = False
     """Whether the measure counts distinct values of the field; subjects if the field is the counted subject."""
     needs_bounds: ClassVar[bool] = True
-    """Whether one value can determine most of a figure: values must be clipped or otherwise generalized, and the field
+    """Whether one value can determine most of a statistic: values must be clipped or otherwise generalized, and the field
     must not have open bins."""
     by_rank: ClassVar[bool] = False
     """Whether values in open bins take part, by their rank."""
     hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
-    """Whether a figure contains the hidden cells of a cell measure of the field: `none`, all `together`, or some cells
+    """Whether a statistic contains the hidden cells of a cell measure of the field: `none`, all `together`, or some cells
     `apart` from the others."""
     null_reasons: ClassVar[tuple[str, ...]] = ()
     """What a null can mean, apart from few subjects in the group."""
     takes_noise: ClassVar[bool] = False
-    """Whether figures can have noise. A figure that is one subject's value cannot."""
+    """Whether statistics can have noise. A statistic that is one subject's value cannot."""
     sums_values: ClassVar[bool] = False
     """Whether the measure adds up the values of its field, which then needs bounds."""
     depends_on_rows: ClassVar[bool] = False
-    """Whether a figure with noise depends on how many rows a subject has."""
+    """Whether a statistic with noise depends on how many rows a subject has."""
     adds_up: ClassVar[bool] = False
-    """Whether a figure over several rows is the sum of the figures of these rows."""
+    """Whether a statistic over several rows is the sum of the statistics of these rows."""
     of: str | None = None
 
     @property
@@ -248,27 +248,27 @@ class Measure(BaseModel):
         raise NotImplementedError
 
     def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally | None:
-        """An empty tally for figures with noise; None if the totals of the groups suffice. Raises MeasureRefused."""
+        """An empty tally for statistics with noise; None if the totals of the groups suffice. Raises MeasureRefused."""
         return None
 
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
-        """The figures of some rows with noise. Takes the measure with its field, and the tally that was started for it."""
+        """The statistics of some rows with noise. Takes the measure with its field, and the tally that was started for it."""
         raise NotImplementedError
 
     def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise | None:
-        """The size of a figure's noise; None if the figure is not one number. Takes the standard deviation of a number of
+        """The size of a statistic's noise; None if the statistic is not one number. Takes the standard deviation of a number of
         subjects, and the bounds of values."""
         return None
 
     def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
-        """The standard deviation of a figure's noise, in words. Takes the same."""
+        """The standard deviation of a statistic's noise, in words. Takes the same."""
         size = self.stated_noise(deviation, limits, bounds)
         return f"{brief_number(deviation)} in each number of subjects" if size is None else str(size)
 
     @property
     def noise_obstacle(self) -> tuple[str, str]:
-        """Why its figures cannot have noise (`takes_noise`), and what to use in its place; empty if there is nothing."""
-        return f"the figures of {self.name} cannot have noise", ""
+        """Why its statistics cannot have noise (`takes_noise`), and what to use in its place; empty if there is nothing."""
+        return f"the statistics of {self.name} cannot have noise", ""
 
     @property
     def shared_measure(self) -> Measure:

@@ -29,7 +29,7 @@ class CellMeasure(Measure):
 
     @classmethod
     def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
-        """The measures of this class that an exact aggregate tallies but does not publish, to find what its figures disclose."""
+        """The measures of this class that an exact aggregate tallies but does not publish, to find what they disclose."""
         yield from ()
 
     @classmethod

@@ -160,7 +160,7 @@ class BoundMeasure:
 
     @property
     def meaning(self) -> str:
-        """What its figures are: the measure with its parameters and bounds."""
+        """What its statistics are: the measure with its parameters and bounds."""
         return f"{self.measure.name} {self.measure.model_dump_json()} {self.bounds}"
 
     @property
@@ -193,7 +193,7 @@ class AggregateDefinition:
     retention: GroupRetention | None = None
     """The retention of groups; None without limit."""
     noise: NoiseTerms | None = None
-    """The noise of the figures; None if they are exact."""
+    """The noise of the statistics; None if they are exact."""
     limits: SubjectLimits = SubjectLimits()
     """What one subject can contribute to a row."""
     source: str = ""
@@ -203,7 +203,7 @@ class AggregateDefinition:
 
     @property
     def meaning(self) -> str:
-        """What its figures are, with the size of their noise, independent of its name and of the names of its keys and
+        """What its statistics are, with the size of their noise, independent of its name and of the names of its keys and
         measures."""
         keys = sorted(f"{key.pointer} {key.unit or ''}" for key in self.keys.values())
         measures = sorted(each.meaning for each in self.measures.values())
@@ -217,7 +217,7 @@ class AggregateDefinition:
 
     @property
     def needs_limit(self) -> bool:
-        """Whether figures with noise depend on how many rows a subject has, and the pipeline does not limit their number."""
+        """Whether statistics with noise depend on how many rows a subject has, and the pipeline does not limit their number."""
         depend = any(each.measure.depends_on_rows for each in self.measures.values())
         return self.noise is not None and depend and not self.limits.is_stated
 
@@ -228,7 +228,7 @@ class AggregateDefinition:
 
     @property
     def subject_count(self) -> str | None:
-        """The name of a measure whose figures are numbers of subjects; None if there is none."""
+        """The name of a measure whose statistics are numbers of subjects; None if there is none."""
         subjects = (name for name, bound_measure in self.measures.items() if self.counts_subjects(bound_measure))
         rows = (
             name
@@ -239,7 +239,7 @@ class AggregateDefinition:
         return next(subjects, next(rows, None) if is_one_row else None)
 
     def stated_noise(self, measured: BoundMeasure) -> StatedNoise | None:
-        """The size of the noise of a measure's figures; None if they are exact, or not one number."""
+        """The size of the noise of a measure's statistics; None if they are exact, or not one number."""
         if self.noise is None:
             return None
         deviation = float(self.noise.total_sd)

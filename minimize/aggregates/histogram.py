@@ -64,7 +64,7 @@ class Histogram(CellMeasure):
     def suppressed_measures(
         cls, definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes, below: int
     ) -> Iterator[tuple[BoundMeasure, Bools]]:
-        """Measures whose figures contain hidden cells: apart from each other, or all together with few subjects."""
+        """Measures whose statistics contain hidden cells: apart from each other, or all together with few subjects."""
         for histogram in dict.fromkeys(definition.measures.values()):
             tally = tallies.get(histogram)
             if not isinstance(tally, HistogramTally):

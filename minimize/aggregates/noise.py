@@ -1,11 +1,11 @@
-"""Noise of published figures: whole numbers of a known size, drawn by keyed hashes from tables of thresholds.
+"""Noise of published statistics: whole numbers of a known size, drawn by keyed hashes from tables of thresholds.
 
-Each figure has two draws. One depends on the row alone and stays with it for ever, so that it does not average out over many
-dates or tables. The other depends on the release, which is new for all rows of a date as soon as anything in its figures changed,
+Each statistic has two draws. One depends on the row alone and stays with it for ever, so that it does not average out over many
+dates or tables. The other depends on the release, which is new for all rows of a date as soon as any of its statistics changed,
 so that the difference of two releases does not show what changed. Whoever has neither the keyring nor the records cannot
-separate them. This reduces what figures disclose; it is not differential privacy, and no budget is counted.
+separate them. This reduces what statistics disclose; it is not differential privacy, and no budget is counted.
 
-Two figures that are the same number in fact have either the same noise or unrelated noise. If the draws of both were the same and
+Two statistics that are the same number in fact have either the same noise or unrelated noise. If both had the same draws and
 only their sizes differed, two equations would give the number: so the size of the noise takes part in each draw.
 
 A draw is a whole number around 0 with the distribution of maximum entropy for its variance (exp(-a * e**2)), at most six standard
@@ -44,7 +44,7 @@ from minimize.spill.spill_file import keyed_mac
 TABLES_VERSION: Final = 1
 """Version of the tables of thresholds: equal versions give equal draws."""
 STEPS: Final = 64
-"""Steps of a draw that is multiplied by the scale of a figure."""
+"""Steps of a draw that is multiplied by the scale of a statistic."""
 _MOST_DEVIATIONS: Final = 6
 _ROW, _RELEASE = 1, 2
 _FIGURE, _KEY, _IDENTITY, _GROUP, _DRAW, _MARK, _RELEASE_WORDS = range(2, 9)
@@ -95,13 +95,13 @@ class NoiseKey:
         if keys.version_of(NOISE_KEY) != 1:
             raise KeyringError(
                 f"the keyring has a second version of the key `{NOISE_KEY}`",
-                hint="Restore the keyring from a backup: with new noise next to the former one, figures could be averaged.",
+                hint="Restore the keyring from a backup: with new noise next to the former one, statistics could be averaged.",
             )
         return cls(*(keys.subkey(NOISE_KEY, f"figures/{purpose}", 1) for purpose in ("values", "draws")))
 
     @classmethod
     def random(cls) -> Self:
-        """A key for one trial, whose figures nobody keeps."""
+        """A key for one trial, whose statistics nobody keeps."""
         return cls(secrets.token_bytes(32), secrets.token_bytes(32))
 
     @property
@@ -110,11 +110,11 @@ class NoiseKey:
         return ValueHasher(self.values)
 
     def figure(self, *names: str) -> HashWords:
-        """The hash of the name of a figure."""
+        """The hash of the name of a statistic."""
         return self.hasher(pa.array([_joined(names)]), _FIGURE)
 
     def cells(self, figure: HashWords, values: pa.Array) -> HashWords:
-        """The hash of a figure for each of some values: the cells of a field."""
+        """The hash of a statistic for each of some values: the cells of a field."""
         return keyed_mac(self.draws, _FIGURE).tags(
             np.column_stack([np.broadcast_to(figure, (len(values), 2)), self.hasher(values, _KEY)])
         )
@@ -172,7 +172,7 @@ def _place_in_unit(values: pa.Array, group_key: GroupKey) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class DateRelease:
-    """The figures of a date that are settled together, as words that change with anything in them. It is never stored."""
+    """The statistics of a date that are settled together, as words that change with anything in them. It is never stored."""
 
     words: HashWords = field(repr=False)
     mark: str
@@ -191,7 +191,7 @@ class DateRelease:
 
 @dataclass(frozen=True)
 class RowNoise:
-    """The noise of the figures of some rows of a release."""
+    """The noise of the statistics of some rows of a release."""
 
     key: NoiseKey
     terms: NoiseTerms
@@ -207,14 +207,14 @@ class RowNoise:
         return replace(self, identities=self.identities[rows], groups=self.groups[rows])
 
     def counts(self, figure: HashWords, rows: Codes | None = None) -> Codes:
-        """The noise of a count of subjects in each row, or in some rows. Takes the name of the figure, or one for each row."""
+        """The noise of a count of subjects in each row, or in some rows. Takes the name of the statistic, or one for each row."""
         thresholds = draw_table(self.terms.sd).whole
         lasting, of_release = (draw(words[:, 0], thresholds) for words in self._layers(figure, rows))
         return lasting + of_release
 
     def scaled(self, figure: HashWords, scale: int) -> Codes:
-        """The noise of a figure that one subject can change by `scale`. Each whole number can occur: without that, its
-        remainder by the scale would show the exact figure's."""
+        """The noise of a statistic that one subject can change by `scale`. Each whole number can occur: without that, its
+        remainder by the scale would show the exact statistic's."""
         thresholds, width = draw_table(self.terms.sd).fine, max(scale, STEPS)
         lasting, of_release = (
             (

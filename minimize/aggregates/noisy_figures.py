@@ -1,6 +1,6 @@
-"""Published figures of rows with noise: from exact totals and draws, all whole numbers, to numbers on a public grid.
+"""Published statistics of rows with noise: from exact totals and draws, all whole numbers, to numbers on a public grid.
 
-A figure depends on noisy totals only, so that its digits and its grid tell nothing more than they do. The grid of a figure is the
+A statistic depends on noisy totals only, so that its digits and its grid tell nothing more than they do. Its grid is the
 largest power of ten that is at most half of the standard deviation of its noise, and at most the distance of its bounds.
 """
 
@@ -50,7 +50,7 @@ def from_grid(multiple: int, exponent: int) -> float:
 
 @dataclass(frozen=True)
 class NoisyRows:
-    """The rows of a table that are published, and the noisy totals that their figures are made of."""
+    """The rows of a table that are published, and the noisy totals that their statistics are made of."""
 
     definition: AggregateDefinition
     groups: Codes
@@ -85,7 +85,7 @@ class NoisyRows:
         return self.noise.terms
 
     def figure(self, *names: str) -> HashWords:
-        """The hash of the name of a figure."""
+        """The hash of the name of a statistic."""
         return self.noise.key.figure(*names)
 
     def enough(self, exact: Codes, noisy: Codes) -> Bools:
@@ -102,7 +102,7 @@ class NoisyRows:
         return np.asarray(np.maximum(noisy, self.subjects), np.int64)
 
     def with_value(self, measured: MeasuredField) -> tuple[Codes, Bools]:
-        """The noisy number of subjects with a value of a field in each row, and where figures of the field are published."""
+        """The noisy number of subjects with a value of a field in each row, and where statistics of the field are published."""
         exact = self.totals.with_value[measured][self.groups]
         noisy = exact + self.noise.counts(self.figure("with", measured[0]))
         return noisy, self.enough(exact, noisy)
@@ -190,7 +190,7 @@ class NoisySums:
     centred: Codes
     """The noisy sum of the distances of the values from the middle of the bounds, in half units."""
     is_shown: Bools
-    """The rows in which figures of the field are published."""
+    """The rows in which statistics of the field are published."""
     bounds: ValueBounds
     type_: pa.DataType
     sd: Fraction
@@ -228,7 +228,7 @@ class NoisySums:
 
     def _grid(self, summed: int, divided: int) -> tuple[int, int, int]:
         """The exponent of the grid of a sum of so many values, divided by a number, and the smallest and largest multiple between
-        the bounds of that figure. The grid is not wider than these."""
+        the bounds of that statistic. The grid is not wider than these."""
         low, high = Fraction(self.bounds.low) * summed, Fraction(self.bounds.high) * summed
         distance = Fraction(self.bounds.high - self.bounds.low)
         exponent = power_of_ten_below(min(distance * self.sd / (2 * divided), high - low) or Fraction(1))

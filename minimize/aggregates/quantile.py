@@ -91,7 +91,7 @@ class Quantile(Measure):
 
 
 class QuantileTally:
-    """The cells of a field by its ordered values, open bins included, and for exact figures the range of each subject's values.
+    """The cells of a field by its ordered values, open bins included, and for exact statistics each subject's range of values.
 
     Numbers are tallied as doubles, because the ranks of open bins are infinite.
     """
@@ -194,7 +194,7 @@ class KnownRanksTally:
         """Nothing: the pairs are merged."""
 
     def settle(self, groups: Codes) -> pa.Array:
-        """Nulls: it has no exact figures."""
+        """Nulls: it has no exact statistics."""
         return pa.nulls(len(groups), self._type)
 
     def limited_cells(self, groups: Codes, subjects: Codes, key: NoiseKey, limit: int) -> Cells:

@@ -1,6 +1,6 @@
-"""Roll-ups of exact figures: coarser tables that are sums over the rows of a table that are shown.
+"""Roll-ups of exact statistics: coarser tables that are sums over the rows of a table that are shown.
 
-A roll-up is a function of published figures, so it shows nothing that they hide. Groups that the table suppresses are in no sum.
+A roll-up is a function of published statistics, so it shows nothing that they hide. Suppressed groups are in no sum.
 A subject that is in several rows counts in each of them: the number of distinct ones would show how many are in several.
 """
 
@@ -20,7 +20,8 @@ from minimize.arrow.dictionaries import Codes
 def rolled_up(table: pa.Table, definition: AggregateDefinition) -> pa.Table:
     """The sums of the measures of a table for each combination of the keys of a roll-up, in their order, nulls last.
 
-    A figure that the table does not show adds nothing. A sum is null if no figure of it is shown, or if it does not fit the type.
+    A statistic that the table does not show adds nothing. A sum is null if none of its statistics is shown, or if it does
+    not fit the type.
     """
     table = table.combine_chunks()
     groups = GroupDictionary([GroupKey(name, table.schema.field(name).type) for name in definition.keys])
@@ -39,7 +40,7 @@ def _column(table: pa.Table, name: str) -> pa.Array:
 
 
 def _sums(groups: Codes, figures: pa.Array, count: int) -> pa.Array:
-    """The exact sum of the figures of each group, in their type, rounded once."""
+    """The exact sum of the statistics of each group, in their type, rounded once."""
     tally, shown = MEASURES["sum"](of="_").start(figures.type, MeasureTerms()), pc.is_valid(figures)
     places = groups[shown.to_numpy(zero_copy_only=False)]
     tally.observe(places, figures.filter(shown), np.zeros(len(places), np.uint64))

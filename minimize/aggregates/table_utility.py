@@ -1,4 +1,4 @@
-"""Utility of a table with noise: which of its rows are shown, and how far its figures are off.
+"""Utility of a table with noise: which of its rows are shown, and how far its statistics are off.
 
 Computed from the tables of thresholds, for all draws together, so that nothing is drawn.
 """
@@ -47,7 +47,7 @@ class RowUtility:
     count_error: Doubles
     """The mean distance of a shown number of subjects from the exact one."""
     deviations: Mapping[str, Doubles]
-    """The standard deviation of the noise of each other measure whose figure is one number, if each subject has a value."""
+    """The standard deviation of the noise of each other measure whose statistic is one number, if each subject has a value."""
 
 
 def row_utility(definition: AggregateDefinition, subjects: Codes) -> RowUtility:
@@ -96,22 +96,22 @@ class TableUtility(JsonResult):
     count_error: float | None = field(default=None, metadata=OMIT_IF_NONE)
     """The median of the relative error of shown numbers of subjects; None if it is not known."""
     deviations: Mapping[str, float] = field(default_factory=dict)
-    """The standard deviation of the noise of each other measure whose figure is one number, in the median of the rows."""
+    """The standard deviation of the noise of each other measure whose statistic is one number, in the median of the rows."""
     hidden: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
-    """The measures of whose figures noise hides most, in the median of the rows."""
+    """The measures of whose statistics noise hides most, in the median of the rows."""
     unstated: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
-    """The other measures, whose figures are not one number, or whose noise is in the rank."""
+    """The other measures, whose statistics are not one number, or whose noise is in the rank."""
     is_exact: bool = False
-    """Whether the figures have no noise."""
+    """Whether the statistics have no noise."""
     is_preview: bool = True
     date: str | None = field(default=None, metadata=OMIT_IF_NONE)
     """The date on which the rows were shown; None for a preview, or if the table has no dates."""
     most_rows: int | None = field(default=None, metadata=OMIT_IF_NONE)
-    """The largest number of rows of one subject in one group of a preview, if figures depend on it and more than one."""
+    """The largest number of rows of one subject in one group of a preview, if statistics depend on it and more than one."""
     counted_rows: int | None = field(default=None, metadata=OMIT_IF_NONE)
     """How many of the `most_rows` count; None if the pipeline does not state it."""
     older: str = field(default="", metadata=OMIT_IF_EMPTY)
-    """What to know of published figures that are older than the data of the last run; empty if there are none."""
+    """What to know of published statistics that are older than the data of the last run; empty if there are none."""
 
     @classmethod
     def of_preview(cls, definition: AggregateDefinition, subjects: Codes, most_rows: int) -> Self:
@@ -181,7 +181,7 @@ class TableUtility(JsonResult):
 
     def _error_text(self) -> str:
         if self.is_exact:
-            return "figures are exact"
+            return "statistics are exact"
         if self.count_error is None:
             return (
                 "" if self.shown < 0.5 else "the table has no number of subjects, so that relative errors are not known"
@@ -219,7 +219,7 @@ def _median_error(definition: AggregateDefinition, subjects: Codes, *, is_shown:
 def _hidden_measures(
     definition: AggregateDefinition, deviations: Mapping[str, float], subjects: float | None
 ) -> tuple[str, ...]:
-    """The measures of whose figures noise hides most, in a row with so many subjects."""
+    """The measures of whose statistics noise hides most, in a row with so many subjects."""
     sizes = {label: definition.stated_noise(definition.measures[label]) for label in deviations}
     return tuple(
         label

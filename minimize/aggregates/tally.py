@@ -1,6 +1,6 @@
 """Tally of one aggregate: batches in, one table without small groups out; and tallies by event day for a late window.
 
-Small groups are suppressed: rows whose groups may still be suppressed, and figures of one table that disclose a small group by
+Small groups are suppressed: rows whose groups may still be suppressed, and statistics of one table that disclose a small group by
 difference.
 """
 
@@ -171,7 +171,7 @@ class AggregateResult:
     most_of_subject: int = dataclass_field(default=0, repr=False, compare=False)
     """The largest number of rows, or of values of a field, of one subject in one group; 0 if they are not counted."""
     mark: str | None = None
-    """What distinguishes releases of a date; None for exact figures."""
+    """What distinguishes releases of a date; None for exact statistics."""
 
     def within_retention(self, past: npt.NDArray[np.bool_]) -> AggregateResult:
         """The same without some groups that are past their retention."""
@@ -215,7 +215,7 @@ class AggregateTally:
         hasher: ValueHasher | None = None,
     ) -> None:
         """Takes the spill space, the groups that it shares with tallies of other threads, and the keyed hash of subjects and
-        values for figures with noise (None: a hash of the spill space)."""
+        values for statistics with noise (None: a hash of the spill space)."""
         wrong = definition_faults(definition)
         if wrong:
             raise PolicyError(f"the definition of the aggregate {definition.name} has faults", findings=wrong)
@@ -247,12 +247,12 @@ class AggregateTally:
 
     @property
     def has_noise(self) -> bool:
-        """Whether its figures have noise."""
+        """Whether its statistics have noise."""
         return self._definition.noise is not None
 
     @property
     def meaning(self) -> str:
-        """What its figures are."""
+        """What its statistics are."""
         return self._definition.meaning
 
     def observe(self, batch: Batch) -> None:
@@ -283,7 +283,7 @@ class AggregateTally:
         return totals.subjects, totals.most
 
     def digest(self, key: NoiseKey) -> bytes:
-        """A digest of all that figures are made of, independent of the order and the division of the rows.
+        """A digest of all that statistics are made of, independent of the order and the division of the rows.
 
         Raises ValueError if subjects were hashed under another key: their noise would be new in each run.
         """
@@ -300,7 +300,7 @@ class AggregateTally:
     def settle(self, noise: tuple[NoiseKey, DateRelease] | None = None) -> AggregateResult:
         """The table of the published groups, ordered by their keys, nulls last. It takes no rows afterwards.
 
-        Takes the key and the release, if its figures have noise.
+        Takes the key and the release, if its statistics have noise.
         """
         self._work_off()
         table, groups, most = self._exact_table() if noise is None else self._noisy_table(*noise)
@@ -326,12 +326,12 @@ class AggregateTally:
         )
 
     def _exact_table(self) -> tuple[pa.Table, Codes, int]:
-        """The exact figures, the groups of the rows, and 0."""
+        """The exact statistics, the groups of the rows, and 0."""
         groups = np.flatnonzero(self._large_groups())
         return self._table(groups), groups, 0
 
     def _noisy_table(self, key: NoiseKey, release: DateRelease) -> tuple[pa.Table, Codes, int]:
-        """The figures with noise, the groups of the rows, and the largest number of rows of one subject."""
+        """The statistics with noise, the groups of the rows, and the largest number of rows of one subject."""
         definition = self._definition
         totals: GroupTotals = self._contributors.totals(len(self._groups), definition.limits)
         groups = np.flatnonzero(has_enough_subjects(totals.subjects, definition.below))
@@ -471,7 +471,7 @@ def settle_tables(
     """
     noisy = {name: tally for name, tally in tallies.items() if tally.has_noise}
     if noisy and key is None:
-        raise ValueError("figures with noise need a key")
+        raise ValueError("statistics with noise need a key")
     digests = [(tally.meaning, tally.digest(key)) for tally in noisy.values() if key is not None]
     release = None if key is None else DateRelease.of(key, date, digests)
     return {
@@ -481,7 +481,7 @@ def settle_tables(
 
 
 def _field_rows(views: BatchViews, field: MeasuredField | None, *, without_nan: bool) -> FieldRows:
-    """The rows with a value of a field; of figures with noise, NaN is no value."""
+    """The rows with a value of a field; of statistics with noise, NaN is no value."""
     if field is None:
         return FieldRows(views.rows, pa.nulls(len(views.rows.groups)))
     key, by_rank = field

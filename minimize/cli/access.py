@@ -234,7 +234,7 @@ def why_command(
     Instead of DATASET you can pass a permission such as settings/set.
     """
     if workspace.pipeline is None and dataset not in PERMISSIONS:
-        raise click.UsageError("the columns are in the plan. Pass --pipeline PIPELINE.")
+        raise click.UsageError("no pipeline. Pass --pipeline PIPELINE: its plan lists the columns.")
     account = UserAccount(user, frozenset(groups))
     return explain_access(workspace, account, dataset, columns or None, now, **question)
 

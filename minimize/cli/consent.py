@@ -36,8 +36,9 @@ _EVENT: Final = click.Option(
 
 @click.group(name="consent")
 def consent_group() -> None:
-    """Record and show the consents of tenants, per recipient and function.
+    """Record and show the authorizations by tenants, per recipient and function.
 
+    A consent here is the tenant's authorization of a transfer (GDPR Art. 28(3)(a)), not the consent of a data subject (Art. 6).
     Consents are bitemporal, append-only and audited. Each decision of a tenant names its evidence: an API token of its
     administrator, or a document, which a second person confirms. A consent covers the text, purpose and fields that the
     recipient's file has when it is given. After a change, a new consent is needed.

@@ -20,10 +20,10 @@ _EVIDENCE: Final = click.Option(
 
 @click.group(name="contract")
 def contract_group() -> None:
-    """Record, end and show contracts of tenants with independent recipients.
+    """Record, end and show contracts of tenants with independent controllers.
 
-    Data of a tenant is sent to an independent recipient, or received from it, only under a contract of that tenant. A contract
-    with an agent is the organization's own. It is in the recipient's file.
+    Data of a tenant is sent to an independent controller, or received from it, only under a contract of that tenant. A contract
+    with a processor is the organization's own. It is in the recipient's file.
     """
 
 

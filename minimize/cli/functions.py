@@ -25,7 +25,7 @@ def functions_group() -> None:
     """Turn functions of third parties on and off for a tenant.
 
     Turning a function on asks the tenant's administrator for consent. Data moves once the administrator agreed, the tenant's
-    contract with an independent recipient permits it, and all prerequisites are confirmed.
+    contract with an independent controller permits it, and all prerequisites are confirmed.
     """
 
 

@@ -34,12 +34,14 @@ from minimize.governance.incidents.incident import (
     ChangedIncident,
     DeclaredClass,
     IncidentClass,
+    IncidentDetails,
     StatementKind,
 )
 from minimize.results import LintResult, Printable, ResultAt
 from minimize.workspace import Workspace
 
 _INCIDENT: Final = click.Argument(["name"], metavar="ID")
+_VERBOSE: Final = click.Option(["--verbose"], is_flag=True, help="Also print all exposed columns of each tenant.")
 
 
 @click.group(name="incident")
@@ -117,13 +119,13 @@ def open_command(
 
 
 @examples("minimize incident scope INC-7")
-@verb("scope", _INCIDENT, "--in", *WORKSPACE, group=incident_group)
-def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[str, ...]) -> Printable:
+@verb("scope", _INCIDENT, "--in", _VERBOSE, *WORKSPACE, group=incident_group)
+def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[str, ...], verbose: bool) -> Printable:
     """Determine the tenants and subjects that ID affects.
 
     Searches receipts, files, disclosures, the audit log and grants.
     """
-    return ResultAt(scope_incident(name, workspace, now, named=named), now)
+    return IncidentDetails(scope_incident(name, workspace, now, named=named), now, verbose)
 
 
 @examples("minimize incident declare INC-7", "minimize incident declare INC-7 --as security_incident")
@@ -308,10 +310,10 @@ def list_command(workspace: Workspace, now: datetime) -> Printable:
 
 
 @examples("minimize incident show INC-7")
-@verb("show", _INCIDENT, *WORKSPACE, group=incident_group)
-def show_command(workspace: Workspace, now: datetime, name: str) -> Printable:
+@verb("show", _INCIDENT, _VERBOSE, *WORKSPACE, group=incident_group)
+def show_command(workspace: Workspace, now: datetime, name: str, verbose: bool) -> Printable:
     """Show ID: exposed items, affected tenants, notices and measures.
 
     An account without all tenants sees the parts that concern tenants in its scope, and no exposed items.
     """
-    return show_incident(name, workspace, now)
+    return show_incident(name, workspace, now, verbose=verbose)

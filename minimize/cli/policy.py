@@ -108,7 +108,7 @@ def plan_command(
 ) -> Printable:
     """Show what happens to each field of PIPELINE, and why.
 
-    A field is kept, dropped, gated or generalized. The plan also has the category of each output. For the tables of aggregates,
+    A field is kept, dropped, gated or transformed. The plan also has the category of each output. For the tables of aggregates,
     it shows what to expect of them: from the FILE of a preview, or else from the tables that the output has. With a bound on
     disclosure risk, it shows the figures of the last run of each date.
     """
@@ -167,6 +167,7 @@ def drift_command(**arguments: Any) -> Printable:
             ]
         ),
         required=False,
+        metavar="KIND",
     ),
 )
 def schema_command(kind: str | None) -> Printable:

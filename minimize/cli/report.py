@@ -19,9 +19,11 @@ from minimize.cli.printing import write_page
 from minimize.cli.verb import examples, verb
 from minimize.pages import html_page
 from minimize.report import create_report
-from minimize.report.documentation import collect_documentation, write_documentation
+from minimize.report.documentation import collect_documentation
 from minimize.report.leaflet import create_leaflet
+from minimize.report.written_documentation import write_documentation
 from minimize.results import AlternativeText, Printable, WrittenFiles
+from minimize.text import count_noun
 
 
 @examples("minimize report out/device_telemetry --html report.html")
@@ -78,15 +80,19 @@ def leaflet_command(pipeline: str, html: str | None, now: datetime) -> Printable
     OPTIONS["--to"](
         type=click.Path(file_okay=False),
         metavar="DIR",
-        help="Write catalogue and record of processing to DIR, as .md, .html and .json, instead of printing them.",
+        help="Write to DIR instead of printing: a site of static pages (open index.html), and catalogue and record of "
+        "processing as .md, .html and .json.",
     ),
 )
 def docs_command(now: datetime, paths: tuple[str, ...], to: str | None) -> Printable:
     """Write a data catalogue of pipelines and the record of processing activities (GDPR Art. 30).
 
     They come from policies, pipelines, recipients, receipts and `processing:` of minimize.yaml (controller, contact,
-    representative, dpo, subjects, transfers, security, organizational_measures). A folder means all pipelines in its subfolders.
+    representative, dpo, subjects, legal_basis, legal_basis.PURPOSE, transfers, security,
+    organizational_measures, source, authority). A folder means all pipelines in its subfolders.
     """
     if to is not None:
-        return WrittenFiles(write_documentation(paths, to, now.date()))
+        written = write_documentation(paths, to, now.date())
+        start, *pages = written.site
+        return WrittenFiles([*written.documents, start], then=[f"{count_noun(len(pages), 'further page')} next to it"])
     return collect_documentation(paths, now.date())

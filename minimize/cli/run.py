@@ -117,7 +117,7 @@ def receive_command(
     """Minimize the records that RECIPIENT sends for FUNCTION into Parquet, with a signed receipt.
 
     Exits with 3 if the recipient's file does not have the function. Rows of tenants without a consent to the function, without a
-    contract with an independent recipient, or without a confirmed prerequisite are left out. The receipt counts them as
+    contract with an independent controller, or without a confirmed prerequisite are left out. The receipt counts them as
     `consent`.
     """
     from minimize.governance.sharing import receive_dates

@@ -11,7 +11,6 @@ import io
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -20,8 +19,9 @@ from typing import Any, Final
 
 import click
 
-from minimize.errors import ConfigurationError, MinimizeError, unexpected_error
-from minimize.text import TERMINAL_NAMES, similar_words, single_line
+from minimize.cli.usage_errors import is_help, usage_error
+from minimize.errors import MinimizeError, unexpected_error
+from minimize.text import TERMINAL_NAMES, single_line
 
 
 @contextmanager
@@ -121,9 +121,6 @@ def configure_log(log_format: str, verbose: bool) -> None:
 
 
 log = logging.getLogger("minimize")
-USAGE_ERROR: Final = "E001"
-
-
 SKIPPED_EXIT_CODE: Final = 99
 """The exit code that schedulers read as "skipped" (Airflow's `skip_on_exit_code`)."""
 SUCCESS_EXIT_CODES: Final = frozenset({0, SKIPPED_EXIT_CODE})
@@ -174,7 +171,9 @@ def exit_status() -> Iterator[ExitStatus]:
         with status.held_output:
             yield status
     except click.ClickException as error:
-        status.code = report_usage_error(error, as_json)
+        if is_help(error):
+            error.show()
+        status.code = error.exit_code if is_help(error) else report_error(usage_error(error), as_json)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the change in progress was not published", err=True)
         status.code = 130
@@ -196,27 +195,8 @@ def report_error(error: MinimizeError, as_json: bool) -> int:
         faults = [finding.to_json() for finding in error.findings]
         log.error(error.message, extra={"code": error.code, "data": {"hint": error.hint, "faults": faults}})
     else:
-        click.echo(TERMINAL_NAMES.restore(f"error {error.code}: {error}", sys.stderr), err=True)
+        click.echo(TERMINAL_NAMES.restore(f"error {error.shown_code}: {error}", sys.stderr), err=True)
     return error.exit_code
-
-
-def report_usage_error(error: click.ClickException, as_json: bool) -> int:
-    """Prints a usage error, such as an unknown option or a missing argument, and returns its exit code."""
-    error = with_suggestion(error)
-    if as_json:
-        return report_error(ConfigurationError(error.format_message(), code=USAGE_ERROR), as_json)
-    error.show()
-    return error.exit_code
-
-
-def with_suggestion(error: click.ClickException) -> click.ClickException:
-    """Adds the most similar command name to the error if the command is unknown."""
-    ctx = error.ctx if isinstance(error, click.UsageError) else None
-    wrong = re.search("^No such command '(.+)'", error.message)
-    if ctx is None or wrong is None or not isinstance(ctx.command, click.Group):
-        return error
-    near = similar_words(wrong[1], ctx.command.list_commands(ctx))
-    return click.UsageError(f"{error.message} (Did you mean '{near[0]}'?)", ctx) if near else error
 
 
 def discard_output() -> int:

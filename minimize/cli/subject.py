@@ -32,7 +32,8 @@ from minimize.governance.subjects import (
     view_subjects,
 )
 from minimize.governance.subjects.requests import REFUSAL_REASONS
-from minimize.governance.subjects.view import SubjectViews, view_page
+from minimize.governance.subjects.subject_page import view_page
+from minimize.governance.subjects.view import SubjectViews
 from minimize.results import Listing, Printable, ResultAt
 from minimize.runs.execution import ProgressCallback
 from minimize.workspace import Workspace
@@ -121,6 +122,7 @@ def subject_group() -> None:
     click.Option(
         ["--rows"], type=click.IntRange(0), default=3, show_default=True, help="Number of records to show per file."
     ),
+    click.Option(["--verbose"], is_flag=True, help="Also print files, the form of each field, and the last records."),
     _LINKED,
     click.Option(
         ["--restricted"],
@@ -135,6 +137,7 @@ def view_command(
     now: datetime,
     named: Sequence[str],
     rows: int,
+    verbose: bool,
     linked: bool,
     restricted: bool,
     html: str | None,
@@ -153,10 +156,10 @@ def view_command(
         linked=linked,
         restricted=restricted,
     )
-    views = SubjectViews(subject_views, rows)
+    views = SubjectViews(subject_views, rows, verbose)
     if html is None:
         return views
-    return write_page(views, html, view_page(views.views, rows))
+    return write_page(views, html, view_page(views.views, rows, processing=workspace.config.processing))
 
 
 @examples("minimize subject export d-4711 --tenant contoso --to export --redact model")

@@ -13,11 +13,11 @@ from minimize.cli.printing import terminal_text
 from minimize.pages import Table
 from minimize.results import Records
 
-_COLORS: Final = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green", "null": "dim"}
+_COLORS: Final = {"keep": "yellow", "drop": "dim", "gate": "cyan", "transform": "green", "null": "dim"}
 """The colors of cells that consist of one of these words."""
 _PIPE_WIDTH, _UNLIMITED_WIDTH = 200, 100_000
-_NAME_WIDTH = 30
-"""Maximum width of the first column. Longer names continue on the next line."""
+_NAME_WIDTH = 36
+"""Maximum width of the first column, which fits a UUID. Longer names continue on the next line."""
 
 
 def table_lines(table: Table) -> list[str]:

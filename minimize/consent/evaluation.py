@@ -250,7 +250,7 @@ class Consents:
         """
         consented = ConsentPeriods.from_consents(self, recipient, function, run, also=also, fold=fold)
         manifest = recipient.function(function)
-        if manifest is None or (recipient.standing == "agent" and not manifest.requires):
+        if manifest is None or (recipient.standing == "processor" and not manifest.requires):
             return consented
         return consented.intersect(
             _agreement_periods(self.agreements, recipient, manifest, consented.tenants, run, also, fold=fold)
@@ -561,7 +561,7 @@ def _agreement_periods(
     name, whens = recipient.recipient, (run, *also)
     covered = dict[str, list[tuple[datetime, datetime]]]()
     for tenant in tenants:
-        always = recipient.standing == "agent"
+        always = recipient.standing == "processor"
         spans = [(_EVER, NO_END)] if always else agreements.periods(name, function, tenant, run, fold=fold)
         in_force = all(any(start <= when < end for start, end in spans) for when in whens)
         if in_force and not agreements.unconfirmed_prerequisites(recipient, function, tenant, run, fold=fold):

@@ -1,10 +1,10 @@
-"""Terms of a consent: text, purpose, recipient's role, and the form of each field. States of a consent.
+"""Terms and states of a consent (authorization by a tenant): text, purpose, recipient's role, and the form of each field.
 
 The states are mapped to terms of the Data Privacy Vocabulary (dpv:).
 
-What sharing needs besides consent, per tenant: a contract with an independent recipient, and confirmed prerequisites.
+What sharing needs besides the authorization, per tenant: a contract with an independent controller, and confirmed prerequisites.
 
-A contract with an agent is the organization's own (GDPR Art. 28(4)). It is in the recipient's file.
+A contract with a processor is the organization's own (GDPR Art. 28(4)). It is in the recipient's file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from minimize.ledger.kinds import ContractAct, PrerequisiteAct
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Contract, Function, Recipient, SharedField
 from minimize.recipients.load import TenantContract, contract_from_terms, contract_terms
-from minimize.recipients.model import ADMIN_CONSENT
+from minimize.recipients.model import ADMIN_CONSENT, EARLIER_STANDINGS
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean
 from minimize.times import time_text, utc_now
@@ -50,7 +50,7 @@ ENDING_STATES: Final = frozenset({"refused", "withdrawn", "expired"})
 
 NO_CONSENT_REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "none": "no consent was requested or given",
+        "none": "no authorization was requested or given",
         "requested": "requested, but not answered",
         "unconfirmed": "given by a document that no second person has confirmed",
         "not_yet": "given, but not valid yet",
@@ -64,7 +64,7 @@ NO_CONSENT_REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "no_function": "the recipient has no such function",
     }
 )
-"""Why there is no valid consent, by stable reason."""
+"""Why there is no valid authorization, by stable reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class ConsentTerms:
     def coverage_gap(self, terms: ConsentTerms, fields: Collection[str]) -> str | None:
         """Why a consent to these terms does not cover other terms, for some of their fields; None if it does.
 
-        >>> agreed = ConsentTerms("outbound", "agent", "operations", 1, {"model": "keep"})
-        >>> agreed.coverage_gap(ConsentTerms("outbound", "agent", "operations", 2, {"model": "keep"}), ["model"])
+        >>> agreed = ConsentTerms("outbound", "processor", "operations", 1, {"model": "keep"})
+        >>> agreed.coverage_gap(ConsentTerms("outbound", "processor", "operations", 2, {"model": "keep"}), ["model"])
         'other_text'
         """
         if self.standing != terms.standing:
@@ -117,7 +117,8 @@ def current_terms(recipient: Recipient, function: str) -> ConsentTerms:
 def parse_terms(text: str) -> ConsentTerms:
     """Parses the terms stored in the ledger."""
     content: dict[str, Any] = json.loads(text)
-    return ConsentTerms(**content)
+    standing = EARLIER_STANDINGS.get(content["standing"], content["standing"])
+    return ConsentTerms(**content | {"standing": standing})
 
 
 def _build_terms(recipient: Recipient, function: Function) -> ConsentTerms:
@@ -213,8 +214,8 @@ class TenantAgreements:
         whens: Collection[datetime],
         fields: Collection[str],
     ) -> str | None:
-        """The rule about contracts that forbids moving the data of a tenant. None for an agent."""
-        if recipient.standing == "agent":
+        """The rule about contracts that forbids moving the data of a tenant. None for a processor."""
+        if recipient.standing == "processor":
             return None
         name = recipient.recipient
         if not self.contracts_of(name, tenant, run):

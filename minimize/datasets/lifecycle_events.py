@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, get_args
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.errors import ConfigurationError, Finding, PolicyError, unreadable_file
 from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.keys import Keyring
 from minimize.ledger.clock import effective_start, known_times
@@ -170,7 +170,7 @@ def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
     rows = read_rows(file, {"tenant_id", "event", "at"}, columns=_EVENT_COLUMNS, code="G001")
     if rows is None:
         hint = f"Use UTF-8 and one of {format_suffixes()}."
-        finding = Finding("G001", "the event file cannot be read", file=str(file), hint=hint)
+        finding = unreadable_file("G001", "the event file", file, hint)
         raise PolicyError(f"cannot read the event file {file}", findings=[finding])
     return parse_events(rows, str(file))
 

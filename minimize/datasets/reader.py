@@ -58,16 +58,37 @@ def read(
     subjects: Collection[SubjectValue] | SubjectValue | None = None,
     without_destroyed: bool = False,
 ) -> pa.Table:
-    """The rows in force of an output. If it is partitioned by date, the last column is `date` (date32).
+    """Reads the current rows of an output: those of the last run of each date, without removed ones.
 
-    Takes the output folder, the output's name, batch dates (default: all), and the keyring. `subjects` is one or more released
-    values of the subject's column. For pseudonyms, pass every candidate: of every key version, period and `per`. Then only the
-    records of these subjects are returned, and with the keyring the indexes select the row groups to read. Encrypted files also
-    need the keyring, or the service that holds the master keys (`minimize.keys.Kms`).
+    The rows are as they were published: read what can be learned about a value from the residual of its field (`plan_for`).
 
-    Raises KeyringError with file, columns and key for files that cannot be decrypted. Raises OutputError if the files have two
-    versions of a key, because their pseudonyms do not join; `mixed_keys=True` reads them all. Files whose keys were destroyed
-    raise KeyringError, too; `without_destroyed=True` reads the others, and a warning has the number of skipped files.
+    Args:
+        output: The output folder, or the URI of an object store.
+        name: `records`, the name of a table of aggregates, or `quarantine`.
+        dates: One batch date or several, as text (YYYY-MM-DD) or date. The default is all.
+        keys: The keyring or its path, or the service that holds the master keys (`minimize.keys.Kms`). Encrypted files need it.
+        mixed_keys: Whether to read files of several versions of a key together. Their pseudonyms do not join.
+        subjects: One or more released values of the subject's column: only their records are returned. For pseudonyms, pass every
+            candidate: of each key version, period and `per`. With the keyring, indexes select the row groups to read.
+        without_destroyed: Whether to skip files whose keys were destroyed. A warning (W028) has their number.
+
+    Returns:
+        A pyarrow Table. Columns that a date does not have are null. If the output is partitioned by date, the last column is
+        `date` (date32).
+
+    Raises:
+        OutputError: The folder is no output, it has no files of these dates, or (without `mixed_keys`) a column was made with two
+            versions of a key.
+        KeyringError: A file cannot be decrypted. The message names file, columns and key.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
+        >>> table = minimize.read("out/device_telemetry", dates=day)
+        >>> table.num_rows == receipt.outputs["records"].rows, table.column_names[-1]
+        (True, 'date')
     """
     folder = parse_output_location(output)
     selection = None
@@ -80,7 +101,29 @@ def read(
 
 @redact_errors
 def files(output: LocationLike, name: str = "records", *, dates: Dates = None) -> list[str]:
-    """The paths of the same files, for DuckDB, Polars or Spark. Raises OutputError for an unknown output name."""
+    """The paths of the files that `read` reads, for DuckDB, Polars or Spark.
+
+    Use them soon: a later run publishes other files, and removes these.
+
+    Args:
+        output: The output folder, or the URI of an object store.
+        name: As for `read`.
+        dates: As for `read`.
+
+    Returns:
+        The paths as text, sorted. Empty if there are no files of these dates.
+
+    Raises:
+        OutputError: The folder is no output, or has no output of this name.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
+        >>> [path.rpartition("/")[0].replace(day, "DAY") for path in minimize.files("out/device_telemetry")]
+        ['out/device_telemetry/records/date=DAY']
+    """
     return file_paths(parse_output_location(output), name, dates)
 
 
@@ -240,6 +283,8 @@ def load_receipts(output: Location, find: FindLedger | None = None) -> tuple[Rec
     or a publication does not end.
     """
     if not has_runs(output):
+        if not output.is_dir():
+            raise OutputError(f"{output}: the output folder does not exist", hint="Check the path.")
         raise OutputError("this is not an output folder: it has no runs/", hint="Pass the folder that contains runs/.")
     ensure_recovered(output, find)
     return read_receipts(output)

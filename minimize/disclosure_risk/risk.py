@@ -90,9 +90,15 @@ class PopulationRisk:
 
 @dataclass(frozen=True, repr=False)
 class Risk(JsonResult):
-    """The measured disclosure risk of a table.
+    """The measured disclosure risk of a table: counts and probabilities, and no value. `risk` makes one.
 
-    records, persons, combinations  their numbers
+    Example:
+        >>> import minimize
+        >>> import pyarrow as pa
+        >>> table = pa.table({"model": ["A", "A", "B"], "region": ["EU", "EU", "EU"]})
+        >>> measured = minimize.risk(table, ["model", "region"])
+        >>> measured.k, measured.prosecutor.highest, dict(measured.unique_without)
+        (1, 1.0, {'model': 0, 'region': 1})
     """
 
     quasi_identifiers: tuple[str, ...]
@@ -102,8 +108,11 @@ class Risk(JsonResult):
     person: str | None
     """The column that identifies data subjects; None if each record counts as one."""
     records: int
+    """The records."""
     persons: int
+    """The data subjects."""
     combinations: int
+    """The different combinations of the quasi-identifiers."""
     k: int | None
     """The data subjects who share the rarest combination; None without records."""
     k_of_records: int | None
@@ -134,7 +143,17 @@ class Risk(JsonResult):
         population: Combinations | int | None = None,
         notes: Iterable[str] = (),
     ) -> Risk:
-        """The risk of counted combinations. Takes the name of the column of persons, and a population or its size."""
+        """The risk of counted combinations. `risk` counts them.
+
+        Args:
+            combinations: The counted combinations of a table.
+            person: The name of the column of data subjects; None if each record counts as one.
+            population: The counted combinations of a population, or its size.
+            notes: What limits the numbers.
+
+        Raises:
+            ConfigurationError: The population has fewer members than the data has data subjects.
+        """
         smallest = subject_sizes(combinations)
         sizes = combinations.person_counts
         if isinstance(population, int) and population < len(smallest):
@@ -289,13 +308,20 @@ def risk(
         population: A table of the population with the same quasi-identifiers (and `person`, if it has several records of each
             member), or the number of its members.
 
-    Raises ConfigurationError for columns that are missing or cannot be measured, SchemaError for a column of pandas with values
-    of several types.
+    Returns:
+        A `Risk`. Its numbers count data subjects and records; its probabilities and shares are between 0 and 1.
 
-    >>> table = pa.table({"age": [34, 34, 51], "city": ["Bonn", "Bonn", "Ulm"], "illness": ["flu", "none", "flu"]})
-    >>> measured = risk(table, ["age", "city"], sensitive=["illness"])
-    >>> measured.k, measured.unique.persons, measured.measures["illness"].get("l")
-    (1, 1, 1.0)
+    Raises:
+        ConfigurationError: A column is missing or cannot be measured, or the population is smaller than the data.
+        SchemaError: A column of pandas has values of several types.
+
+    Example:
+        >>> import minimize
+        >>> import pyarrow as pa
+        >>> table = pa.table({"age": [34, 34, 51], "city": ["Bonn", "Bonn", "Ulm"], "illness": ["flu", "none", "flu"]})
+        >>> measured = minimize.risk(table, ["age", "city"], sensitive=["illness"])
+        >>> measured.k, measured.unique.persons, measured.measures["illness"].get("l")
+        (1, 1, 1.0)
     """
     combinations = count_frame(frame, _as_names(quasi_identifiers), _as_names(sensitive), person)
     if population is None or isinstance(population, int):

@@ -63,7 +63,7 @@ class Job:
     row_key: bytes = b""
     """Secret bytes that order rows which are equal in everything else."""
     noise: NoiseKey | None = field(default=None, repr=False)
-    """The key of figures with noise; None if there are none."""
+    """The key of statistics with noise; None if there are none."""
     date: str | None = None
     """The batch date; None for a source without dates."""
     memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
@@ -97,7 +97,7 @@ class Job:
 
     @property
     def noise_hasher(self) -> ValueHasher | None:
-        """The keyed hash of subjects for figures with noise, equal in all runs."""
+        """The keyed hash of subjects for statistics with noise, equal in all runs."""
         return None if self.noise is None else self.noise.hasher
 
     @cached_property
@@ -199,7 +199,7 @@ def derive_row_key(keys: Keyring | None) -> bytes:
 
 
 def derive_noise_key(keys: Keyring | None, plan: Plan) -> NoiseKey | None:
-    """The key of figures with noise; None for a plan without such figures. Raises KeyringError if the keyring has none."""
+    """The key of statistics with noise; None for a plan without such statistics. Raises KeyringError if the keyring has none."""
     has_noise = any(each.definition.noise is not None for each in plan.aggregates.values())
     return NoiseKey.from_keys(keys) if has_noise and keys is not None else None
 

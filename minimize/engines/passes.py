@@ -148,7 +148,7 @@ def risk_fields_job(job: Job) -> Job:
 
 
 def risk_fields_stage(job: Job, settled: Mapping[str, Technique]) -> GeneralizeFields:
-    """The generalization of the fields that the bound reads, without counts."""
+    """The transformation of the fields that the bound reads, without counts."""
     plan = risk_fields_job(job).plan
     known = {key: technique for key, technique in settled.items() if key in plan.fields}
     bound = bind_fields(plan, known, frozenset(), counts=False)
@@ -165,7 +165,7 @@ def _risk_fields(risk: RiskPlan) -> tuple[str, ...]:
 
 
 def with_bound(job: Job, stages: tuple[Stage, ...], decision: RiskDecision | None) -> tuple[Stage, ...]:
-    """The stages with those that remove and coarsen records: before and after the generalization, which is the last stage."""
+    """The stages with those that remove and coarsen records: before and after the transformation, which is the last stage."""
     if decision is None or decision.bound is None:
         return stages
     *earlier, generalize = stages
@@ -285,7 +285,7 @@ def run_stages(stages: tuple[Stage, ...], batch: Batch) -> Batch:
 
 
 def generalize_stage(job: Job, settled: Mapping[str, Technique]) -> GeneralizeFields:
-    """The generalization stage, with its tallies settled."""
+    """The transformation stage, with its tallies settled."""
     return GeneralizeFields(job.plan, job.keys, job.at, settled=settled, ranks=ranked_fields(job.plan), memos=job.memos)
 
 
@@ -324,7 +324,7 @@ class TopTallies:
 
 
 def until_tally_stage(job: Job) -> GeneralizeFields:
-    """The generalization stage for the inputs of the `top` tallies only."""
+    """The transformation stage for the inputs of the `top` tallies only."""
     return GeneralizeFields(job.plan, job.keys, job.at, until_tally=True)
 
 

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, TypeVar, cast
+from typing import Any, ClassVar, Final, Self, TypeVar, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -31,10 +32,11 @@ from pydantic import (
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core.core_schema import ErrorType
 
 from minimize.errors import Finding
 from minimize.forms.yaml_nodes import FaultList, YamlNode, node_from_data, parse_yaml, read_utf8
-from minimize.text import did_you_mean
+from minimize.text import did_you_mean, similar_words
 from minimize.times import duration_text
 
 KeyPath = tuple[str | int, ...]
@@ -251,6 +253,18 @@ class _MappingReader:
                 message, hint = f"unknown key{shown} in {self.noun}", did_you_mean(word, keys)
                 self.reading.fault(code, message, word, hint=hint)
 
+    def _faulty_keys(self) -> set[str]:
+        """The keys that the file has, and those that its unknown keys probably mean."""
+        keys = self.form.file_keys()
+        misspelt = (similar_words(word, keys) for word in self.written if word not in keys)
+        return {*self.written, *chain.from_iterable(misspelt)}
+
+    def _unknown_word(self, key: str, node: YamlNode, expected: str) -> tuple[str, str]:
+        """The message and the hint for a value that is not one of the expected words, which Pydantic lists in quotes."""
+        words = re.findall("'([^']*)'", expected)
+        message, hint = unknown_word(key or self.noun, node.value if node.is_scalar else None, words)
+        return f"unknown word for `{key}`" if self.form.hides_unknown_keys else message, hint
+
     def _first_errors(self, errors: Sequence[Mapping[str, Any]]) -> dict[KeyPath, Mapping[str, Any]]:
         """One error for each place, because a union reports one for each of its members."""
         errors_by_path: dict[KeyPath, Mapping[str, Any]] = {}
@@ -280,7 +294,7 @@ class _MappingReader:
                 return
             case "model_type" if error["ctx"]["is_named"]:
                 named, code, message = key, "P006", f"`{key}` must be a mapping"
-            case "missing" if key in self.written:  # its fault is recorded
+            case "missing" if key in self._faulty_keys():  # its fault is recorded
                 return
             case "too_short" if node.value not in ((), {}):  # the faults of its items are recorded
                 return
@@ -289,16 +303,15 @@ class _MappingReader:
             case _ if node.value is None and len(path) == 1:
                 code, message, hint = "P006", f"`{key}` has no value", "Set a value, or remove the key."
             case "literal_error":
-                expected = re.findall("'([^']*)'", str(error["ctx"]["expected"]))
-                hint = did_you_mean(str(node.value) if node.is_scalar else "", expected)
-                code, message = "P007", f"{about}: unknown word"
+                code = "P007"
+                message, hint = self._unknown_word(key, node, str(error["ctx"]["expected"]))
             case fault_code if re.fullmatch("[A-Z][0-9]{3}", fault_code):
                 details = error.get("ctx", {})
                 about = f"`{key}` " if details.get("follows_key") else ""
                 code, message, hint = fault_code, f"{about}{error['msg']}", details.get("hint", "")
                 named = key if details.get("is_named") else named
-            case kind:
-                text = _TYPE_TEXTS.get(kind, str(error["msg"]).removeprefix("Input "))
+            case _:
+                text = value_text(error)
                 code, message = "P006", f"{about} {text}"
                 if key in self.form.examples and text == _TYPE_TEXTS["mapping_type"]:
                     hint = f"For example: `{key}: {self.form.examples[key]}`."
@@ -320,16 +333,63 @@ class _MappingReader:
         return self._path(error)[: None if is_entry else 1]
 
 
+def unknown_word(key: str, value: object, expected: Sequence[str], *, noun: str | None = None) -> tuple[str, str]:
+    """The message and the hint for a value that is not one of the words of a key. `noun` is what the words are.
+
+    >>> unknown_word("role", "id", ["identifier", "plain"])
+    ('unknown role `id`', 'Use one of: identifier, plain.')
+    """
+    if not isinstance(value, str):
+        return f"`{key}` must be a word", f"Use one of: {', '.join(expected)}."
+    return f"unknown {noun or _WORD_NOUNS.get(key, key.replace('_', ' '))} `{value}`", did_you_mean(value, expected)
+
+
+_WORD_NOUNS: Final = {"to": "unit", "unit": "unit", "as": "form"}
+"""What the words of a key are, if the key does not say it."""
 _TYPE_TEXTS: Final = {
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "int_from_float": "must be a whole number",
+    "decimal_type": "must be a number",
+    "decimal_parsing": "must be a number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list",
+    "set_type": "must be a list",
+    "frozen_set_type": "must be a list",
+    "too_long": "must have at most {max_length} values",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "literal_error": "must be one of {expected}",
     "dict_type": "must be a mapping",
     "mapping_type": "must be a mapping",
     "model_type": "must be a mapping",
     "string_type": "must be a text",
     "tuple_type": "must be a list",
-    "too_short": "must not be empty",
+    "too_short": "is empty: list at least one value",
 }
 """What a value must be, by the type of Pydantic's error."""
+
+
+def value_text(error: Mapping[str, Any]) -> str:
+    """What a value must be, for an error of Pydantic: none of its own texts. Texts of validators of this package are kept."""
+    kind = str(error["type"])
+    if kind in _TYPE_TEXTS:
+        return _TYPE_TEXTS[kind].format(**error.get("ctx", {}))
+    if kind == "is_instance_of" and error["ctx"]["class"] == "Decimal":
+        return "must be a number"
+    if kind in ("value_error", "assertion_error"):
+        return str(error["msg"]).partition(", ")[2]
+    return "is not valid" if kind in get_args(ErrorType) else str(error["msg"])
 
 
 def _validate(handler: ModelWrapValidatorHandler[F], values: Mapping[str, Any]) -> tuple[F | None, Sequence[Any]]:
@@ -412,8 +472,10 @@ class _FormSchema(GenerateJsonSchema):
         return False
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        json_schema = super().model_schema(schema)
-        return {key: value for key, value in json_schema.items() if key != "title"}
+        """The description is the docstring without its example, which is for readers of Python."""
+        json_schema = {key: value for key, value in super().model_schema(schema).items() if key != "title"}
+        about = json_schema.get("description", "").partition("\n\nExample:")[0]
+        return json_schema | ({"description": about} if about else {})
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])

@@ -213,23 +213,56 @@ def _parse_cached(text: str) -> tuple[YamlNode | None, tuple[Finding, ...]]:
 
 
 def _compose(text: str, faults: FaultList) -> YamlNode | None:
-    problem: tuple[str, int | None] | None = None
+    problem: tuple[str, str, int | None] | None = None
     root = None
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = (error.problem or "it cannot be parsed", None if mark is None else mark.line + 1)
+        line = None if mark is None else mark.line + 1
+        problem = _syntax_problem(text, line, error.problem or "")
     except YAMLError:
-        problem = ("it contains a character that YAML does not allow", None)
+        problem = ("it contains a character that YAML does not allow", "Remove it.", None)
     except RecursionError:
-        problem = ("it is nested too deeply", None)
+        problem = ("it is nested too deeply", "Nest fewer lists and mappings.", None)
     if problem is not None:
-        faults.add("P001", f"this is not valid YAML: {problem[0]}", line=problem[1])
+        about, hint, line = problem
+        faults.add("P001", f"this is not valid YAML: {about}", line=line, hint=hint)
         return None
     for line in _lines_with_tags(text):
         faults.add("P003", "tags are not allowed", line=line, hint="Write the value without a tag.")
     return YamlNode({}, 1) if root is None else _NodeBuilder(faults, set()).node(root, 1)
+
+
+_SYNTAX_PROBLEMS: Final = (
+    ("found unexpected end of stream", "a quotation mark is not closed", "Close it on the same line."),
+    ("while scanning a quoted", "a quotation mark is not closed", "Close it on the same line."),
+    ("unknown escape character", "a text in double quotes has an unknown escape", "Use single quotes."),
+    ("mapping values are not allowed", "a value contains `: `, or a line is indented wrongly", "Quote the value."),
+    ("could not find expected ':'", "a key has no `:`", "Write `key: value`."),
+    ("expected <block end>", "the indentation does not match the lines above", "Align it with its siblings."),
+    ("did not find expected", "a `[` or `{` is not closed, or a comma is missing", "Check the brackets."),
+    ("expected ',' or", "a `[` or `{` is not closed, or a comma is missing", "Check the brackets."),
+    ("expected the node content", "a bracket or comma has no value before it", "Check the brackets."),
+    ("found another document", "the file has more than one document", "Remove `---`."),
+    ("but found another document", "the file has more than one document", "Remove `---`."),
+    ("that cannot start any token", "a value begins with a reserved character", "Quote the value."),
+    ("found undefined alias", "anchors and aliases are not allowed", "Quote the value, or repeat what it refers to."),
+    ("found undefined tag", "tags are not allowed", "Write the value without a tag."),
+)
+"""What is wrong and what to do, by a part of the parser's text, which is not shown."""
+
+
+def _syntax_problem(text: str, line: int | None, parser_text: str) -> tuple[str, str, int | None]:
+    """What is wrong with a text that is not YAML, a hint, and the line."""
+    for number, content in enumerate(text.splitlines()[:line], 1):
+        indent = content[: len(content) - len(content.lstrip())]
+        if "\t" in indent and number >= (line or 1) - 1 and content.strip():
+            return f"line {number} is indented with a tab: use spaces", "", number
+    for part, about, hint in _SYNTAX_PROBLEMS:
+        if part in parser_text:
+            return about, hint, line
+    return "the line cannot be parsed", "Check its quotes, brackets, colons and indentation.", line
 
 
 def compose_mapping(text: str) -> MappingNode | None:

@@ -22,7 +22,7 @@ from minimize.access.entitlements import shows_less
 from minimize.access.model import AccessRules, examine_access, find_access_file
 from minimize.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST
 from minimize.access.roles import BUILTIN_ROLES, TENANT_ROLES, AccessRole, RoleView
-from minimize.errors import ConfigurationError, Finding, PolicyError, Severity
+from minimize.errors import ConfigurationError, Finding, PolicyError, Severity, describe_os_error
 from minimize.plan import Plan
 from minimize.records import RECORDS
 from minimize.results import JsonResult
@@ -250,7 +250,7 @@ def create_access_file(file: PathText, operator: str, tenants: Sequence[str] = (
     except FileExistsError:
         failure = "it exists, and an existing access file is not overwritten"
     except OSError as error:
-        failure = error.strerror or "it cannot be written"
+        failure = describe_os_error(error)[0]
     if failure:
         raise ConfigurationError(f"the access file {file} was not created: {failure}", hint="Pass another path.")
     accounts: dict[str, tuple[str, ...]] = {}

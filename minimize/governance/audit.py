@@ -143,7 +143,7 @@ def truncate_audit(workspace: Workspace, at: datetime, *, to: PathText | None = 
 def _receipts_below(folder: Location) -> Iterator[tuple[str, Receipt | Finding]]:
     """Every receipt in or below a folder, with its path. A receipt that cannot be read is replaced by a finding."""
     if not folder.is_dir():
-        raise OutputError(f"the folder {folder} does not exist", hint=_RECEIPTS_HINT)
+        raise OutputError(f"{folder}: the folder does not exist", hint=_RECEIPTS_HINT)
     for path in _receipt_paths(folder):
         place = str(relative_path(path, folder))
         try:

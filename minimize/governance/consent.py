@@ -231,7 +231,7 @@ def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> Non
     if not all((consent.tenant, consent.recipient, consent.function)):
         raise PolicyError("a consent needs a tenant, a recipient and a function", hint="Pass all three.")
     if verb in _NEEDS_EVIDENCE and verb != "give" and consent.evidence is None:
-        message = "the name of an account does not show what its tenant decided"
+        message = "no evidence of the tenant's decision"
         hint = "Pass --document FILE or --reference DOCUMENT, or set MINIMIZE_TOKEN to an API token of the account."
         raise RefusedError(message, code="N060", hint=hint)
     if consent.evidence is not None and consent.evidence.kind == "document":

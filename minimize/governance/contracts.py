@@ -1,4 +1,4 @@
-"""Contracts of tenants with independent recipients: record, end and show."""
+"""Contracts of tenants with independent controllers: record, end and show."""
 
 from __future__ import annotations
 
@@ -88,7 +88,11 @@ class ContractStatus:
     def lines(self) -> Iterator[str]:
         """The contract as one line."""
         state = "in force" if self.in_force else "not in force"
-        source = "from the file" if self.act is None else f"{self.act.state} by {self.act.by}, {self.act.evidence}"
+        source = (
+            "from the file"
+            if self.act is None
+            else ", ".join(filter(None, (f"{self.act.state} by {self.act.by}", str(self.act.evidence or ""))))
+        )
         yield f"{self.tenant}  {self.recipient}  {contract_text(self.contract)}: {state} ({source})"
 
 
@@ -115,9 +119,9 @@ class EndedContract(JsonResult):
 def record_contract(
     new: NewContract, workspace: Workspace, now: datetime, *, recipients: PathText | None = None
 ) -> ContractStatus:
-    """Records the contract of a tenant with an independent recipient, with its audit event.
+    """Records the contract of a tenant with an independent controller, with its audit event.
 
-    A contract of the same reference is replaced from now on. Raises ConfigurationError for an agent, a blank reference, terms
+    A contract of the same reference is replaced from now on. Raises ConfigurationError for a processor, a blank reference, terms
     that are not valid or a document that cannot be read, RefusedError (N062) without a document, PolicyError for an unknown
     recipient, LedgerError, KeyringError.
     """
@@ -126,9 +130,9 @@ def record_contract(
     if not tenant:
         raise ConfigurationError("a contract needs a tenant", hint="Pass the id of the tenant.")
     configured = load_configured_recipients(recipients, workspace.config).load(new.recipient)
-    if configured.standing == "agent":
+    if configured.standing == "processor":
         hint = "Change `contract:` in the recipient's file."
-        raise ConfigurationError(f"{new.recipient} is an agent: its contract is the organization's own", hint=hint)
+        raise ConfigurationError(f"{new.recipient} is a processor: its contract is the organization's own", hint=hint)
     reference = checked_reference(new.reference, "--reference")
     evidence = reference if new.evidence is None else checked_reference(new.evidence, "--evidence")
     if new.document is None:

@@ -73,7 +73,8 @@ def document_evidence(file: PathText, reference: str | None = None) -> TenantEvi
     with suppress(OSError):
         content = Path(file).read_bytes()
     if not content:
-        message = f"the document {file} is empty or cannot be read"
+        problem = "is empty or cannot be read" if Path(file).exists() else "does not exist"
+        message = f"{file}: the document {problem}"
         raise ConfigurationError(message, hint="Pass the file of the signed form, contract or confirmation.")
     digest = sha256_text(content)
     return TenantEvidence(
@@ -91,7 +92,7 @@ def require_evidence(
     account (N063).
     """
     if evidence is None:
-        message = "the name of an account does not show what its tenant decided"
+        message = "no evidence of the tenant's decision"
         hint = "Pass --document FILE, or set MINIMIZE_TOKEN to an API token of an administrator of the tenant."
         raise RefusedError(message, code="N060", hint=hint)
     if evidence.kind == "document" and not evidence.digest:

@@ -12,9 +12,9 @@ from typing import Final, Literal
 from minimize.governance.incidents.contacts import Contact, find_contacts
 from minimize.governance.incidents.notice import contact_message
 from minimize.governance.notify import find_notify_command, run_notify_command
-from minimize.pages import BulletList, Section, Table, html_page, markdown_page
+from minimize.pages import BulletList, Section, StatusLine, Table, html_page, markdown_page
 from minimize.recipients import Recipients
-from minimize.recipients.pages import function_sections
+from minimize.recipients.pages import function_sections, recipient_status
 from minimize.results import JsonResult
 from minimize.text import count_noun
 from minimize.times import minute_text
@@ -63,11 +63,20 @@ def functions_page(tenant: str, statuses: Sequence[FunctionStatus], recipients: 
     return Section(
         f"Functions of third parties for {tenant}",
         (
+            *_recipient_statuses(statuses, recipients),
             f"State at {minute_text(at)}. {count} {'waits' if len(waiting) == 1 else 'wait'} for an administrator.",
             *(_request_section(tenant, each, recipients) for each in waiting),
-            Section("All functions", (Table("All functions", head, rows) if rows else "There are no functions.",)),
+            Section("All functions", (Table.filled("", head, rows) if rows else "There are no functions.",)),
         ),
     )
+
+
+def _recipient_statuses(statuses: Sequence[FunctionStatus], recipients: Recipients) -> Iterator[StatusLine]:
+    """For each recipient how much it gets, and whether the tenant has authorized it."""
+    for name in dict.fromkeys(each.recipient for each in statuses):
+        functions = [each for each in statuses if each.recipient == name]
+        authorized = [each.function for each in functions if each.state in ("on", "agreed")]
+        yield recipient_status(recipients.load(name), authorized)
 
 
 def _request_section(tenant: str, status: FunctionStatus, recipients: Recipients) -> Section:
@@ -87,7 +96,7 @@ def _request_section(tenant: str, status: FunctionStatus, recipients: Recipients
             "No data moves before you have agreed. Answer under your own account, with an API token (MINIMIZE_TOKEN):",
             answers,
             *_missing_text(status),
-            Table("Fields of this function", fields.headings, fields.lines),
+            fields.table,
         ),
     )
 

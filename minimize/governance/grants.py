@@ -168,21 +168,20 @@ class NewGrant:
 def check_new_grant(grant: NewGrant, *, break_glass: bool) -> None:
     """Raises PolicyError for a request that is incomplete or too broad."""
     faults = {
-        "the incident": not break_glass and not grant.incident.strip(),
-        "a justification": not grant.justification.strip(),
+        "--incident INCIDENT": not break_glass and not grant.incident.strip(),
+        "a reason": not grant.justification.strip(),
         "the dataset": not grant.dataset.strip("/ "),
-        "the tenants, by name": not all(map(canonical_text, grant.tenants))
+        "--tenant TENANT, by name": not all(map(canonical_text, grant.tenants))
         or not grant.tenants
         or "all" in grant.tenants,
-        "either columns or a category": (not grant.columns) == (grant.category is None),
-        "a duration in whole seconds": grant.duration is not None
+        "either --field FIELD or --category CATEGORY": (not grant.columns) == (grant.category is None),
+        "--for with a duration in whole seconds": grant.duration is not None
         and (grant.duration < _SECOND or grant.duration % _SECOND != timedelta(0)),
     }
     missing = [what for what, is_so in faults.items() if is_so]
     if missing:
-        raise PolicyError(
-            "the request must state " + "; ".join(missing), hint="Request only access that the incident needs."
-        )
+        hint = f"Pass {', and '.join(missing)}. Request only access that the incident needs."
+        raise PolicyError("the request is incomplete or too broad", hint=hint)
 
 
 def resolve_grant_request(holding: EffectiveAccess, grant: NewGrant, *, break_glass: bool) -> GrantRequest:

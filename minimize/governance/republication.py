@@ -1,7 +1,7 @@
-"""Another release of exact figures (`runs void RUN --republish`): two persons permit it, by acts in the ledger.
+"""Another release of exact statistics (`runs void RUN --republish`): two persons permit it, by acts in the ledger.
 
 The first person requests it. When a second person runs the same command, the run becomes void, and the next run of its dates
-publishes their exact figures once more.
+publishes their exact statistics once more.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RequestedRepublication(JsonResult):
     dates: tuple[str, ...]
     """The batch dates of the run."""
     days: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
-    """The days whose exact figures it published, if they are others."""
+    """The days whose exact statistics it published, if they are others."""
 
     def lines(self) -> Iterator[Line]:
         """The run, what the second person must do, and what the release can show."""
@@ -48,10 +48,10 @@ class RequestedRepublication(JsonResult):
 
 
 def republish_run(workspace: Workspace, run: str, reason: str, now: datetime) -> RequestedRepublication | VoidedRun:
-    """Requests one more release of the exact figures of a run or, as the second person, permits it and declares the run void.
+    """Requests one more release of the exact statistics of a run or, as the second person, permits it and declares the run void.
 
     Takes the same as `void_run`, and the current time. Raises RefusedError (R026) for the person who requested it, and the errors
-    of `void_run`; ConfigurationError if the run published no exact figures.
+    of `void_run`; ConfigurationError if the run published no exact statistics.
     """
     workspace.require("run/void")
     check_reason(reason)
@@ -76,7 +76,7 @@ def _record_step(workspace: Workspace, receipt: Receipt, reason: str, now: datet
             return Decision(before[-1:])
         requested_by = canonical_account(before[-1].by)
         if account == requested_by or (access is not None and not access.are_separate(account, requested_by)):
-            message = "another release of exact figures needs a second person"
+            message = "another release of exact statistics needs a second person"
             hint = "Ask another person, in other groups than the one who requested it, to run this command."
             raise RefusedError(message, code="R026", hint=hint)
         return REPUBLICATION.decision("confirm", replace(request, state=CONFIRMED))

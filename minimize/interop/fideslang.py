@@ -77,7 +77,7 @@ def data_use(purpose: str) -> str:
 
 
 def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) -> str:
-    """The data category of a column, by its name and precision. Figures of aggregates are operations data."""
+    """The data category of a column, by its name and precision. Statistics of aggregates are operations data."""
     if meaning is None or aggregated:
         return OPERATIONS
     names = ",".join(meaning.facts.get("techniques") or ())
@@ -85,7 +85,7 @@ def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) ->
         return PSEUDONYM
     category = _category_by_name(name)
     if category == "user.location":
-        return "user.location.precise" if meaning.facts.get("leaves") == "everything" else "user.location.imprecise"
+        return "user.location.precise" if meaning.facts.get("residual") == "original" else "user.location.imprecise"
     return category or _BY_ROLE.get(meaning.role, TELEMETRY)
 
 
@@ -148,7 +148,7 @@ def _fides_system(plan: Plan, key: str, categories: list[str]) -> Body:
         "fides_key": f"{key}_pipeline",
         "organization_fides_key": _ORGANIZATION,
         "name": f"{key} pipeline",
-        "description": "Drops, generalizes and aggregates. Signed receipts record its input and output",
+        "description": "Drops, transforms and aggregates. Signed receipts record its input and output",
         "system_type": "Service",
         "dataset_references": [key],
         "privacy_declarations": [declaration],

@@ -449,7 +449,7 @@ def _granularity(plan: Plan, name: str) -> str:
     if base_table is not None:
         return f"{rows}; sums over the rows of {base_table} that are shown"
     below = model.suppress.below
-    kind = "exact figures" if model.exact is not None else "figures with noise"
+    kind = "exact statistics" if model.exact is not None else "statistics with noise"
     return f"{rows}; groups of fewer than {below} subjects are suppressed; {kind}"
 
 
@@ -473,7 +473,9 @@ def _meaning_properties(meaning: ColumnMeaning) -> Body:
     body |= {"transformSourceObjects": list(meaning.inputs)} if meaning.inputs else {}
     body |= {"classification": ROLE_CLASSIFICATIONS[meaning.role]} if meaning.role != "plain" else {}
     role = meaning.role if meaning.role != "plain" else ""
-    return body | custom_properties({"Role": role, "Leaves": meaning.facts.get("leaves")})
+    return body | custom_properties(
+        {"Role": role, "Residual": meaning.facts.get("residual"), "Leaves": meaning.facts.get("leaves")}
+    )
 
 
 def _logical_type(type_: pa.DataType) -> str:

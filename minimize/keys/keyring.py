@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, Self
 
 from minimize.checkpoints import checkpoint
-from minimize.errors import KeyringError
+from minimize.errors import KeyringError, describe_os_error
 from minimize.keys.cryptography import Sealer, derive_subkey, is_valid_signature, public_pem, sign_content
 from minimize.stores import PathText, file_operations
 from minimize.stores.file_operations import sync, sync_folder
@@ -118,10 +118,13 @@ def _read_content(path: Path) -> bytes:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read() if _is_private(mode) else b""
     except OSError as error:
-        reason = error.strerror or "it cannot be opened"
+        is_missing = isinstance(error, FileNotFoundError)
+        reason = (
+            "the keyring does not exist" if is_missing else f"the keyring cannot be read: {describe_os_error(error)[0]}"
+        )
     if reason is not None:
         raise KeyringError(
-            f"the keyring {path} cannot be read: {reason}",
+            f"{path}: {reason}",
             hint="Check the path, or restore the keyring from a backup. Create one with `minimize keys new` only if nothing was"
             " published with it: another keyring makes other pseudonyms.",
         )
@@ -187,7 +190,7 @@ def _parse_time(text: Any) -> datetime | None:
 SIGNING_KEY: Final = "signing"
 SUBJECT_KEY: Final = "subject"
 NOISE_KEY: Final = "noise"
-"""The key of the noise of published figures. It has one version for ever: with a second one, the noise of a row could be averaged
+"""The key of the noise of published statistics. It always has one version: with a second one, a row's noise could be averaged
 with its former noise."""
 KEY_DESTROYED: Final = "E210"
 """Code of errors about destroyed keys."""
@@ -204,10 +207,22 @@ class KeyInfo:
 
 
 class Keyring:
-    """The keys of one keyring file.
+    """The keys of one keyring file: for pseudonyms and tokens, signatures, encryption and noise. Its `repr` shows names only.
 
-    A pickle contains the path only, and unpickling reads the file again. Copies are the keyring itself. Techniques use
-    `bytes_of`, receipts use `sign`.
+    The holder of a keyring can test a guess against any pseudonym, and can reverse any token. A pickle contains the path only,
+    and unpickling reads the file again. Copies are the keyring itself.
+
+    Args:
+        path: The path of the file. Use `Keyring.load` to read one.
+        entries: The keys of the file.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> keyring = minimize.Keyring.load("demo.keys")
+        >>> [(key.name, key.version) for key in keyring.listing() if key.name in ("device", "signing")]
+        [('device', 1), ('signing', 1)]
     """
 
     def __init__(self, path: Path, entries: Sequence[KeyEntry]) -> None:
@@ -216,16 +231,44 @@ class Keyring:
 
     @classmethod
     def load(cls, path: PathText) -> Self:
-        """The keyring of a file. Raises KeyringError: missing, accessible to group or others, malformed, a key below 32 bytes."""
+        """Reads the keyring of a file.
+
+        Args:
+            path: The path of the file. `~` stands for your home folder.
+
+        Returns:
+            The keyring.
+
+        Raises:
+            KeyringError: The file is missing, accessible to group or others, or malformed; or a key has fewer than 32 bytes.
+        """
         resolved = Path(path).expanduser().absolute()
         return cls(resolved, read_entries(resolved))
 
     def bytes_of(self, name: str, version: int | None = None) -> bytes:
-        """The bytes of a key, ≥ 32 (default: of its newest version). Raises KeyringError."""
+        """The bytes of a key.
+
+        Args:
+            name: The name of the key.
+            version: Its version (default: the newest).
+
+        Returns:
+            At least 32 bytes. Keep them secret.
+
+        Raises:
+            KeyringError: There is no such key, or it was destroyed.
+        """
         return self._entry(name, version).secret
 
     def version_of(self, name: str) -> int:
-        """The newest version of a key. Raises KeyringError."""
+        """The newest version of a key.
+
+        Args:
+            name: The name of the key.
+
+        Raises:
+            KeyringError: There is no such key, or it was destroyed.
+        """
         return self._entry(name, None).version
 
     def names(self) -> tuple[str, ...]:
@@ -237,15 +280,36 @@ class Keyring:
         return tuple(KeyInfo(entry.name, entry.version, entry.created, entry.destroyed) for entry in self._entries)
 
     def subkey(self, name: str, purpose: str, version: int | None = None) -> bytes:
-        """32 bytes derived from a key for one purpose. They reveal nothing of other purposes (HKDF-SHA-256, RFC 5869)."""
+        """Derives 32 bytes from a key for one purpose (HKDF-SHA-256, RFC 5869). They reveal nothing about other purposes.
+
+        Args:
+            name: The name of the key.
+            purpose: What the bytes are for.
+            version: Its version (default: the newest).
+
+        Raises:
+            KeyringError: There is no such key, or it was destroyed.
+        """
         return derive_subkey(self._entry(name, version).secret, purpose)
 
     def check_value(self, name: str, version: int | None = None) -> str:
-        """What distinguishes a key from every other one under the same id, and reveals nothing else: 16 hexadecimal digits."""
+        """What distinguishes a key from every other one under the same id, and reveals nothing else: 16 hexadecimal digits.
+
+        Args:
+            name: The name of the key.
+            version: Its version (default: the newest).
+
+        Raises:
+            KeyringError: There is no such key, or it was destroyed.
+        """
         return self.subkey(name, "check value", version)[:8].hex()
 
     def wrong_keys(self, check_values: Mapping[str, str]) -> list[str]:
-        """The ids (`device/2`) of which the keyring has no key, or one with another check value. A destroyed key is right."""
+        """The ids (`device/2`) of which the keyring has no key, or one with another check value. A destroyed key is right.
+
+        Args:
+            check_values: The expected check value of each id.
+        """
         entries = {entry.id: entry for entry in self._entries}
         return [
             id_
@@ -255,12 +319,28 @@ class Keyring:
         ]
 
     def sign(self, content: bytes) -> tuple[str, bytes]:
-        """The id of the signing key and its Ed25519 signature (RFC 8032) over the content. Raises KeyringError."""
+        """Signs content with the newest signing key (Ed25519, RFC 8032).
+
+        Args:
+            content: The bytes to sign.
+
+        Returns:
+            The id of the key, such as `signing/1`, and the signature of 64 bytes.
+
+        Raises:
+            KeyringError: There is no signing key.
+        """
         entry = self._entry(SIGNING_KEY, None)
         return entry.id, sign_content(entry.secret, content)
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
-        """Whether the signing key of this id (`signing/1`) made the signature."""
+        """Whether a signing key of this keyring made a signature.
+
+        Args:
+            content: The signed bytes.
+            signature: The signature.
+            key: The id of the signing key, such as `signing/1`.
+        """
         checkpoint("signature.verified")
         entries = [entry for entry in self._entries if entry.name == SIGNING_KEY and entry.id == key and entry.secret]
         return any(is_valid_signature(public_pem(entry.secret), content, signature) for entry in entries)
@@ -325,7 +405,7 @@ def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> 
     except FileExistsError:
         reason = "it exists, and an existing keyring is not overwritten"
     except OSError as error:
-        reason = error.strerror or "it cannot be written"
+        reason = describe_os_error(error)[0]
     if reason is not None:
         raise KeyringError(f"the keyring {target} was not created: {reason}", hint="Pass another path.")
     return Keyring.load(target)
@@ -341,7 +421,7 @@ def add_key(path: PathText, name: str, *, now: datetime) -> Keyring:
         if name == NOISE_KEY and any(entry.name == name for entry in entries):
             raise KeyringError(
                 f"the keyring has the key `{NOISE_KEY}` already, and a second version is refused",
-                hint="Keep the key: with new noise next to the former one, the figures of a row could be averaged.",
+                hint="Keep the key: with new noise next to the former one, the statistics of a row could be averaged.",
             )
         version = 1 + max((entry.version for entry in entries if entry.name == name), default=0)
         return (*entries, _new_entry(name, version, now))
@@ -387,7 +467,7 @@ def _change_keyring(path: PathText, change: Callable[[KeyEntries], KeyEntries]) 
             if after != before:
                 _replace_file(target, keyring_bytes(after))
     except OSError as error:
-        reason = error.strerror or "it cannot be written"
+        reason = describe_os_error(error)[0]
     if reason is not None:
         raise KeyringError(f"the keyring {target} was not changed: {reason}")
     return Keyring.load(target)

@@ -17,11 +17,11 @@ from minimize.policy.fields import is_dropped, steps_of, treatments_of
 from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Policy, Role
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.roles import certain_role
+from minimize.policy.roles import certain_role, states_plain
 from minimize.policy.treatments import Treatment
 from minimize.records import POLICY_FILE
-from minimize.techniques import Leaves
-from minimize.techniques.base import LEAVES_ORDER
+from minimize.techniques import Residual
+from minimize.techniques.base import RESIDUAL_ORDER
 
 FULL_LEVEL: Final = "full"
 """The level below which names and addresses should not be kept unchanged."""
@@ -54,7 +54,7 @@ def check_kept_values(subject: LintSubject) -> Iterator[Finding]:
 def check_remaining_values(subject: LintSubject) -> Iterator[Finding]:
     """L003, L005: values that can be guessed or reversed from their released form."""
     for field in subject.fields:
-        guessable = {remaining_form(way) for way in treatments_of(field)} & {"guessable", "reversible"}
+        guessable = {treatment_residual(way) for way in treatments_of(field)} & {"guessable", "reversible"}
         if guessable and field.role == "free_text":
             yield subject.finding(
                 "L003",
@@ -106,14 +106,14 @@ def may_identify(field: Field) -> bool:
     return (
         not stated
         and not field.from_
-        and any(remaining_form(way) not in ("nothing", "linkable") for way in treatments_of(field))
+        and any(treatment_residual(way) not in ("coarse", "linkable") for way in treatments_of(field))
     )
 
 
 def check_reachable_roles(subject: LintSubject) -> Iterator[Finding]:
     """L013: addresses and numbers under which a person can be reached, released under a role other than identifier."""
     for field in subject.fields:
-        if "role" not in field.model_fields_set or field.role in ("identifier", "free_text", "plain"):
+        if field.stated_role is None or field.role in ("identifier", "free_text", "plain"):
             continue
         kind = subject.reachable_kind(field)
         if kind is not None and any(map(_shows_identifier, treatments_of(field))):
@@ -125,7 +125,7 @@ def check_reachable_roles(subject: LintSubject) -> Iterator[Finding]:
 def _shows_identifier(treatment: Treatment) -> bool:
     """Whether an identifier can be recognized or guessed after a chain."""
     steps = () if isinstance(treatment, str) else treatment
-    return bool(steps) and all(step.remaining_form(identifier=True) not in ("nothing", "linkable") for step in steps)
+    return bool(steps) and all(step.residual_for(identifier=True) not in ("coarse", "linkable") for step in steps)
 
 
 def check_contacts_below_full(subject: LintSubject) -> Iterator[Finding]:
@@ -150,14 +150,14 @@ def check_contacts_below_full(subject: LintSubject) -> Iterator[Finding]:
 def is_below_full(field: Field, policy: Policy) -> bool:
     """Whether a policy has the level `full`, keeps a field unchanged below it, and does not state that the field is plain."""
     high = policy.levels[policy.levels.index(FULL_LEVEL) :] if FULL_LEVEL in policy.levels else ()
-    is_plain = field.role == "plain" and "role" in field.model_fields_set
+    is_plain = states_plain(field)
     is_low = bool(high) and not {field.level, policy.records.level} & set(high)
     return is_low and not is_plain and is_kept(field)
 
 
 def is_kept(field: Field) -> bool:
     """Whether the values of a field are kept unchanged in at least one case."""
-    return any(remaining_form(way) == "everything" for way in treatments_of(field))
+    return any(treatment_residual(way) == "original" for way in treatments_of(field))
 
 
 def check_pseudonyms(subject: LintSubject) -> Iterator[Finding]:
@@ -189,10 +189,10 @@ def missing_keys(pipeline: Pipeline, known_names: Sequence[str], reason: str = "
         yield subject.pipeline_finding("L012", message, "aggregates", noisy, hint=hint)
 
 
-def remaining_form(treatment: Treatment) -> Leaves:
-    """The remaining form after a chain: that of its least revealing step."""
+def treatment_residual(treatment: Treatment) -> Residual:
+    """The residual of a chain: that of its least revealing step."""
     steps = () if isinstance(treatment, str) else treatment
-    return min((step.leaves for step in steps), key=LEAVES_ORDER.index, default="nothing")
+    return min((step.residual for step in steps), key=RESIDUAL_ORDER.index, default="coarse")
 
 
 def _own_and_input_roles(subject: LintSubject, field: Field) -> Iterator[Role]:
@@ -370,8 +370,8 @@ def _difference_text(twin: Field, field: Field) -> str:
 
 def _brief_text(field: Field) -> str:
     ways = [way if isinstance(way, str) else "+".join(step.name for step in way) for way in treatments_of(field)]
-    gates = [gate for gate in (field.feature, field.level) if gate]
-    return " or ".join(dict.fromkeys(ways)) + f" ({', '.join([field.role, *gates])})"
+    facts = [fact for fact in (field.stated_role, field.feature, field.level) if fact]
+    return " or ".join(dict.fromkeys(ways)) + (f" ({', '.join(facts)})" if facts else "")
 
 
 def _full_text(field: Field) -> str:

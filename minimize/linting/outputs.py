@@ -16,7 +16,7 @@ from minimize.errors import ConfigurationError, Finding, LedgerError, OutputErro
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.ledger import find_ledger
 from minimize.ledger.database import DEFAULT_LEDGER
-from minimize.linting.fields import remaining_form
+from minimize.linting.fields import treatment_residual
 from minimize.linting.rules import LINT_RULES, LintSubject
 from minimize.plan.request import is_released
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
@@ -138,17 +138,17 @@ def check_risk_bound(subject: LintSubject) -> Iterator[Finding]:
 
 
 def check_exact_figures(subject: LintSubject) -> Iterator[Finding]:
-    """L066: exact figures from which rounded counts can be derived."""
+    """L066: exact statistics from which rounded counts can be derived."""
     for name, aggregate in _aggregates(subject):
         exact = [label for label, measure in aggregate.measures.items() if measure.revealed_counts == "exact"]
         if aggregate.round is not None and exact:
-            message = f"{', '.join(exact)} next to rounded counts: if values are coarse, an exact figure reveals the exact count"
-            hint = "Remove the exact figure, or move it to an aggregate without counts."
+            message = f"{', '.join(exact)} next to rounded counts: if values are coarse, it reveals the exact count"
+            hint = "Remove the exact statistic, or move it to an aggregate without counts."
             yield subject.pipeline_finding("L066", message, "aggregates", name, "round", hint=hint)
 
 
 def check_late_rows(subject: LintSubject) -> Iterator[Finding]:
-    """L065, L093: `late` has no effect if the source has no batch dates, and lacks if late rows would change figures."""
+    """L065, L093: `late` has no effect if the source has no batch dates, and lacks if late rows would change statistics."""
     dated = subject.pipeline is None or "{date}" in subject.pipeline.source.path
     for name, aggregate in _aggregates(subject):
         if aggregate.late is not None and not dated:
@@ -164,7 +164,7 @@ def check_late_rows(subject: LintSubject) -> Iterator[Finding]:
                 message = f"grouped by `{days[0]}` without `late`: rows that arrive in a later batch give their day a second row"
                 yield subject.pipeline_finding("L093", message, "aggregates", name, "group_by", hint=hint)
             elif aggregate.exact is not None and subject.policy.time is not None:
-                message = "exact figures are published once: without `late`, rows that arrive later are not in them"
+                message = "exact statistics are published once: without `late`, rows that arrive later are not in them"
                 yield subject.pipeline_finding("L093", message, "aggregates", name, "exact", hint=hint)
 
 
@@ -180,19 +180,17 @@ def check_batch_dates(subject: LintSubject) -> Iterator[Finding]:
     if subject.pipeline is None or "{date}" in subject.pipeline.source.path:
         return
     for name, _ in _aggregates(subject):
-        message = (
-            "the source has no batch dates: the day of a run is the date of its figures, and each day releases all rows"
-        )
+        message = "the source has no batch dates: the day of a run is the date of its statistics, and each day releases all rows"
         hint = "Write {date} in place of the batch date in the path."
         yield subject.pipeline_finding("L069", message, "aggregates", name, hint=hint)
 
 
 def check_exact_tables(subject: LintSubject) -> Iterator[Finding]:
-    """L087: exact figures, of which two dates can be subtracted."""
+    """L087: exact statistics, of which two dates can be subtracted."""
     for name, aggregate in _aggregates(subject):
         if aggregate.exact is not None:
-            message = "figures are exact: if two dates differ by one person, their difference is that person's value"
-            hint = "Remove `exact`, unless the reason that it states requires exact figures."
+            message = "statistics are exact: if two dates differ by one person, their difference is that person's value"
+            hint = "Remove `exact`, unless the reason that it states requires exact statistics."
             yield subject.pipeline_finding("L087", message, "aggregates", name, "exact", hint=hint)
 
 
@@ -205,7 +203,7 @@ def check_noise(subject: LintSubject) -> Iterator[Finding]:
     """L088, L090, L092: noise that is small, or of which one subject has much."""
     for name, aggregate in _tables_with_noise(subject):
         if float(aggregate.noise.sd) < LEAST_DEVIATION:
-            message = f"figures have little noise: a standard deviation of {aggregate.noise.sd}"
+            message = f"statistics have little noise: a standard deviation of {aggregate.noise.sd}"
             hint = f"Use `noise: {{sd: {NoiseTerms().sd}}}`, or at least {LEAST_DEVIATION}."
             yield subject.pipeline_finding("L088", message, "aggregates", name, "noise", hint=hint)
         for column, key in aggregate.group_by.items():
@@ -222,7 +220,7 @@ def check_noise(subject: LintSubject) -> Iterator[Finding]:
 
 
 def check_releases(subject: LintSubject) -> Iterator[Finding]:
-    """L089, L091: figures that are released often, by many tables of a source or without a common record of releases."""
+    """L089, L091: statistics that are released often, by many tables of a source or without a common record of releases."""
     job, noisy_tables = subject.pipeline, _tables_with_noise(subject)
     if job is None or not noisy_tables:
         return
@@ -301,7 +299,7 @@ def _aggregates(subject: LintSubject) -> list[tuple[str, AggregateModel]]:
 def _is_bounded(field: Field) -> bool:
     """Whether aggregates see the field only clipped or otherwise generalized."""
     ways = (effective_steps(field, way) for way in aggregate_treatments(field))
-    return all(way and remaining_form(way) != "everything" for way in ways)
+    return all(way and treatment_residual(way) != "original" for way in ways)
 
 
 def check_index(subject: LintSubject) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ from minimize.times import day_start, time_text
 
 InputUse = tuple[str, dict[str, Any]]
 """Key of an input field, and its transformation."""
-KEPT_LEAVES: Final = "everything"
+KEPT_RESIDUAL: Final = "original"
 
 
 def column_lineage(plan: Plan, name: str, source: Mapping[str, str]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _released_inputs(plan: Plan, key: str) -> list[InputUse]:
 
 
 def _direct_inputs(field: FieldPlan) -> Iterator[InputUse]:
-    kept = field.leaves == KEPT_LEAVES
+    kept = field.residual == KEPT_RESIDUAL
     words = " → ".join(field.technique)
     how = (
         _transformation("DIRECT", "IDENTITY", words, masking=False)

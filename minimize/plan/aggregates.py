@@ -187,32 +187,32 @@ def _aggregate_faults(
 
 
 def _lone_table_faults(pipeline: Pipeline) -> Iterator[Finding]:
-    """P133: another table next to exact figures, in the pipeline or in another one with the same source."""
+    """P133: another table next to exact statistics, in the pipeline or in another one with the same source."""
     exact = [name for name, model in pipeline.aggregates.items() if model.exact is not None]
     if not pipeline.aggregates:
         return
     others = [str(each) for each in other_tables_of_source(pipeline, only_exact=not exact)]
     siblings = [name for name in pipeline.aggregates if name not in exact[:1]]
     if exact and (siblings or others):
-        message = f"figures of {exact[0]} are exact, but {(siblings + others)[0]} is made from the same source"
+        message = f"statistics of {exact[0]} are exact, but {(siblings + others)[0]} is made from the same source"
         hint = "Remove `exact`, or all other tables of the source: together they show what noise hides."
         yield aggregate_fault(pipeline, exact[0], "P133", message, hint, at="exact")
     elif others:
         name = next(iter(pipeline.aggregates))
-        message = f"{others[0]} publishes exact figures of the same source"
+        message = f"{others[0]} publishes exact statistics of the same source"
         hint = "Remove this table, or `exact` there: together they show what noise hides."
         yield aggregate_fault(pipeline, name, "P133", message, hint)
 
 
 def _exact_faults(pipeline: Pipeline, name: str, model: AggregateModel) -> Iterator[Finding]:
-    """P134, P135, P136: exact figures of a source without dates, of records in several groups, and their roll-ups."""
+    """P134, P135, P136: exact statistics of a source without dates, of records in several groups, and their roll-ups."""
     if DATE_PLACEHOLDER not in pipeline.source.path:
-        message = "figures are exact, but the source has no batch dates, so that each run would publish them again"
+        message = "statistics are exact, but the source has no batch dates, so that each run would publish them again"
         hint = "Write {date} in place of the batch date in the path, or remove `exact`."
         yield aggregate_fault(pipeline, name, "P134", message, hint, at="exact")
     for label, key in model.group_by.items():
         if Pointer.parse(key.field).stars:
-            message = f"figures are exact, but a record can be in several groups by {label}"
+            message = f"statistics are exact, but a record can be in several groups by {label}"
             hint = "Group by fields that a record has once, or remove `exact`."
             yield aggregate_fault(pipeline, name, "P135", message, hint, key.field, "group_by")
     for label, measure in model.measures.items():
@@ -253,7 +253,7 @@ def _quantile_faults(pipeline: Pipeline, name: str, model: AggregateModel) -> It
     for key, measures in groupby(ranked, lambda pair: pair[0]):
         count = len(list(measures))
         if count > MOST_QUANTILES:
-            message = f"{count} quantiles of {key}, but figures with noise have {MOST_QUANTILES} of a field at most"
+            message = f"{count} quantiles of {key}, but statistics with noise have {MOST_QUANTILES} of a field at most"
             yield aggregate_fault(pipeline, name, "P132", message, "Remove some of them.", key, "measures")
 
 
@@ -333,7 +333,7 @@ def _value_faults(pipeline: Pipeline, name: str, label: str, measure: Measure, f
         )
         yield aggregate_fault(pipeline, name, "P130", message, hint, measure.of, "measures")
     if measure.by_rank and is_raw_in_aggregates(field.field):
-        message = f"{about}, whose values are not generalized, so that the figure would be one person's value"
+        message = f"{about}, whose values are not coarsened, so that the statistic would be one person's value"
         hint = "Release the field by `bin`, such as `do: {bin: {width: 10}}`."
         yield aggregate_fault(pipeline, name, "P131", message, hint, measure.of, "measures")
 

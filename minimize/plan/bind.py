@@ -48,7 +48,7 @@ from minimize.policy.roles import presumed_role
 from minimize.policy.treatments import DROP
 from minimize.receipts.parts import canonical_json, sha256_text
 from minimize.records import RECORDS
-from minimize.techniques import Leaves
+from minimize.techniques import Residual
 from minimize.text import did_you_mean
 from minimize.times import duration_text
 
@@ -74,7 +74,7 @@ def plan_field(
     faults.extend(misplaced_techniques(policy, field))
     parts = (field, *(policy.fields[key] for key in field.from_))
     roles = [presumed_role(each) for each in parts]
-    leaves = _field_leaves(branches, roles) if released else None
+    residual = _field_residual(branches, roles) if released else None
     return FieldPlan(
         field=field,
         pointer=field.pointer,
@@ -85,24 +85,24 @@ def plan_field(
         action=_field_action(field, branches, released),
         technique=_technique_names(branches),
         why="; ".join(_explanations(policy, field, only_for, released)),
-        leaves=leaves,
-        category=None if leaves is None else _field_category(branches, parts, leaves, coarse=coarse),
+        residual=residual,
+        category=None if residual is None else _field_category(branches, parts, residual, coarse=coarse),
         branches=branches,
     )
 
 
 def _field_category(
-    branches: Sequence[CaseBranch], parts: Sequence[Field], leaves: Leaves, *, coarse: bool
+    branches: Sequence[CaseBranch], parts: Sequence[Field], residual: Residual, *, coarse: bool
 ) -> Category:
     chains = [branch.steps for branch in branches if branch.steps is not None]
     if not coarse and locates_finely(chains, parts):
         return "identified"
-    return model.highest_category(model.released_column_category(presumed_role(part), leaves) for part in parts)
+    return model.highest_category(model.released_column_category(presumed_role(part), residual) for part in parts)
 
 
-def _field_leaves(branches: Sequence[CaseBranch], roles: Collection[Role]) -> Leaves:
+def _field_residual(branches: Sequence[CaseBranch], roles: Collection[Role]) -> Residual:
     return model.most_revealing(
-        model.least_revealing(model.step_leaves(step, roles) for step in branch.steps)
+        model.least_revealing(model.step_residual(step, roles) for step in branch.steps)
         for branch in branches
         if branch.steps is not None
     )
@@ -118,7 +118,7 @@ def _field_action(field: Field, branches: Sequence[CaseBranch], released: bool) 
         return "drop"
     if field.is_gated:
         return "gate"
-    return "keep" if all(branch.keeps_value for branch in branches) else "generalize"
+    return "keep" if all(branch.keeps_value for branch in branches) else "transform"
 
 
 def _excluding_purposes(policy: Policy, field: Field, purpose: str | None) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> Fiel
         action="drop",
         technique=(DROP,),
         why="no value of the map is released",
-        leaves=None,
+        residual=None,
         category=None,
         branches=(CaseBranch(None, None),),
     )
@@ -201,7 +201,7 @@ def _dropped_keys(keys: Pointer) -> FieldPlan:
         action="drop",
         technique=(DROP,),
         why="keys of a map are dropped unless the policy has `keys:`",
-        leaves=None,
+        residual=None,
         category=None,
         branches=(CaseBranch(None, None),),
     )

@@ -248,7 +248,7 @@ def _excess_categories(plan: Plan) -> Iterator[Finding]:
                 if model_module.exceeds(field.category or "aggregated", limits[name])
             ]
             hint = (
-                f"Drop, pseudonymize or generalize {', '.join(culprits)}"
+                f"Drop, pseudonymize or coarsen {', '.join(culprits)}"
                 if culprits
                 else "Allow pseudonymized, the lowest category of records"
             )
@@ -299,7 +299,7 @@ def _measures_without_noise(plan: Plan, aggregate: AggregatePlan) -> Iterator[Fi
             reason, instead = measure.noise_obstacle
             noisy = ", ".join(word for word, kind in MEASURES.items() if kind.takes_noise)
             alone = "or publish it in an exact table, the only one of its source: `exact: {because: …}`"
-            hint = instead or f"Use a measure whose figures can have noise ({noisy}), {alone}."
+            hint = instead or f"Use a measure whose statistics can have noise ({noisy}), {alone}."
             at = ("aggregates", aggregate.name, "measures")
             yield plan_refusal(plan, "R024", f"measure {name} of {aggregate.name}: {reason}", hint, measure.of, at=at)
 

@@ -3,7 +3,7 @@
 Records have the kept leaves in the order of the policy, nested as in the source; aggregates have groups, then measures.
 The documentation states the meaning, unit and form of each column, and what a null can mean.
 
-The meaning, treatment and remaining form of each column of an output; declared fields as a tree.
+The meaning, treatment and residual of each column of an output; declared fields as a tree.
 """
 
 from __future__ import annotations
@@ -132,10 +132,11 @@ def _leaves_below(
 
 
 def field_metadata(field: FieldPlan) -> ColumnMetadata:
-    """Metadata of a column: field, technique, remaining form, category, and the names of its keys."""
+    """Metadata of a column: field, technique, residual (`leaves` has its earlier word), category, and the names of its keys."""
     return {
         "minimize:field": field.key,
         "minimize:technique": ",".join(field.technique),
+        "minimize:residual": field.residual or "coarse",
         "minimize:leaves": field.leaves or "nothing",
         "minimize:category": field.category or "pseudonymized",
         **_key_metadata(field),
@@ -223,7 +224,7 @@ def _aggregate_rows(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
 
 
 def _figure_form(aggregate: AggregatePlan, bound: BoundMeasure) -> str:
-    """The noise of a figure, or that it is exact or rounded."""
+    """The noise of a statistic, or that it is exact or rounded."""
     definition, measure = aggregate.definition, bound.measure
     if definition.rolls_up is not None:
         return f"sum over the rows of {definition.rolls_up} that are shown"
@@ -269,7 +270,7 @@ def _field_nulls(plan: Plan, field: FieldPlan) -> Iterator[str]:
         yield f"older than {duration_text(feature.retention)}"
     if any(branch.steps is None for branch in field.branches):
         yield "dropped in this case"
-    if field.leaves != "everything":
+    if field.residual != "original":
         yield "could not be treated"
     if _has_open_bins(field):
         yield "the value is in an open-ended bin"
@@ -327,6 +328,7 @@ def _record_columns(plan: Plan) -> Iterator[tuple[tuple[str, ...], ColumnMeaning
         facts = {
             "role": field.field.role,
             "techniques": list(field.technique),
+            "residual": field.residual,
             "leaves": field.leaves,
             "category": field.category,
         }

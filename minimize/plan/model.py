@@ -32,12 +32,12 @@ from minimize.policy.risk_forms import BoundAction, RiskModel
 from minimize.policy.treatments import Treatment
 from minimize.records import RECORDS
 from minimize.results import Line, Paragraph
-from minimize.techniques import Leaves, Technique, TechniqueStep
-from minimize.techniques.base import LEAVES_ORDER
+from minimize.techniques import Residual, Technique, TechniqueStep
+from minimize.techniques.base import RESIDUAL_ORDER, leaves_word
 from minimize.text import brief_number
 from minimize.times import duration_text
 
-FieldAction = Literal["keep", "drop", "gate", "generalize"]
+FieldAction = Literal["keep", "drop", "gate", "transform"]
 Category = Literal["identified", "pseudonymized", "aggregated"]
 
 
@@ -56,10 +56,21 @@ class CaseBranch:
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """The treatment of one field under this purpose."""
+    """The treatment of one field under this purpose: its action (`keep`, `drop`, `gate` or `transform`), techniques and residual.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> field = minimize.plan_for("pipelines/device_telemetry").fields["ip_address"]
+        >>> field.action, field.technique, field.residual
+        ('transform', ('truncate_ip',), 'coarse')
+    """
 
     field: Field
+    """The field of the policy."""
     pointer: Pointer
+    """The place of the value in a record."""
     inputs: tuple[Pointer, ...]
     """The raw leaves that it is derived from: itself, or those of `from`."""
     takes: pa.DataType
@@ -69,10 +80,15 @@ class FieldPlan:
     measured: pa.DataType | None
     """The type that aggregates see, for a field with `in_aggregates`."""
     action: FieldAction
+    """`keep`, `drop`, `gate` (each record decides) or `transform`."""
     technique: tuple[str, ...]
+    """The names of the techniques, in order; one after the other, or one for each case."""
     why: str
-    leaves: Leaves | None
+    """The reason, in words."""
+    residual: Residual | None
+    """What a reader can learn about a value in the worst case; None if nothing is released."""
     category: Category | None
+    """How far the column can be linked to a person; None if nothing is released."""
     branches: tuple[CaseBranch, ...]
     """The cases in order: the first whose condition is true decides. The last has no condition."""
 
@@ -85,6 +101,11 @@ class FieldPlan:
     def place(self) -> Pointer:
         """The raw leaf that has one value for each value of the field: itself, or the innermost of its inputs."""
         return max(self.inputs, key=lambda pointer: len(pointer.stars))
+
+    @property
+    def leaves(self) -> str | None:
+        """The earlier word for the residual, as JSON has it under `leaves`."""
+        return leaves_word(self.residual)
 
     @property
     def steps(self) -> tuple[TechniqueStep, ...]:
@@ -111,9 +132,11 @@ class FieldPlan:
             "action": self.action,
             "technique": words,
             "why": self.why,
+            "residual": self.residual,
             "leaves": self.leaves,
             "category": self.category,
             "role": self.field.role,
+            "role_stated": self.field.stated_role is not None,
             "type": None if self.gives is None else str(self.gives),
         }
 
@@ -134,9 +157,9 @@ class AggregatePlan:
 
     @property
     def figures_text(self) -> str:
-        """Whether its figures have noise or are exact, with the stated reason, for those who review it."""
+        """Whether its statistics have noise or are exact, with the stated reason, for those who review it."""
         exact = self.model.exact
-        return "figures have noise" if exact is None else f"figures are exact (reason: {exact.because})"
+        return "statistics have noise" if exact is None else f"statistics are exact (reason: {exact.because})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +213,33 @@ def as_removal(plan: Plan) -> Plan:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
-    """A policy bound to a schema and a purpose."""
+    """A policy bound to a schema and a purpose: what a run would do with each field. `plan_for` makes one, without reading data.
+
+    Print its `lines`, or show it in a notebook. Its `digest` is in the receipt of each run.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> plan = minimize.plan_for("pipelines/device_telemetry")
+        >>> plan.fields["device_id"].residual, plan.fields["device_id"].category, plan.outputs["records"].category
+        ('linkable', 'pseudonymized', 'pseudonymized')
+    """
 
     policy: Policy
+    """The policy."""
     pipeline: Pipeline | None
+    """The pipeline; None for a plan for data in memory."""
     purpose: str | None
+    """The purpose."""
     source: pa.Schema
+    """The schema of the source, as far as it is read."""
     fields: Mapping[str, FieldPlan]
+    """The treatment of each field, by its key."""
     aggregates: Mapping[str, AggregatePlan]
+    """The tables of aggregates, by name."""
     outputs: Mapping[str, OutputPlan]
+    """The category and the schema of each output, by name."""
     risk: RiskPlan | None
     """The bound on the disclosure risk of the records."""
     keys: frozenset[str]
@@ -206,6 +247,7 @@ class Plan:
     reveals: Mapping[str, str]
     """Per field with a condition, and under `records` for whole records: what the outcome reveals."""
     digest: str
+    """`sha256:` of the plan's JSON: equal plans have equal digests."""
 
     def __repr__(self) -> str:
         return f"Plan({self.policy.policy} version {self.policy.version} for {self.purpose}, {len(self.fields)} fields)"
@@ -224,7 +266,7 @@ class Plan:
         for name, span in self.own_retentions.items():
             outputs[name] |= {"retention": duration_text(span)}
         for name in self.aggregates:
-            outputs[name] |= {"figures": describe_noise(self, name)}
+            outputs[name] |= {"statistics": (text := describe_noise(self, name)), "figures": text}
         if self.risk is not None and RECORDS in outputs:
             outputs[RECORDS] |= {"risk": self.risk.model.text}
         return {
@@ -245,10 +287,16 @@ class Plan:
             recipient, function = self.deciding_function
             yield Paragraph(f"a record is kept only if its tenant has turned on {function} of {recipient}", "  ")
         fields = [
-            (key, each.field.role, each.action, remaining_text(each.leaves), _treatment_text(each, released[key]))
+            (
+                key,
+                each.field.stated_role or "–",
+                each.action,
+                each.residual or "–",
+                _treatment_text(each, released[key]),
+            )
             for key, each in self.fields.items()
         ]
-        yield Table("", ("field", "role", "action", "remains", "treatment and reason"), fields)
+        yield Table("", ("field", "role", "action", "residual", "treatment and reason"), fields)
         for name, output in self.outputs.items():
             yield f"{name}: {output.category}"
             about = [", ".join(output.schema.names)]
@@ -267,7 +315,7 @@ class Plan:
 
     @property
     def deciding_function(self) -> tuple[str, str] | None:
-        """The third party and its function whose consents decide on each record; None if no consent decides."""
+        """The third party and its function whose authorization by tenants decides on each record; None if none decides."""
         return None if self.pipeline is None else self.pipeline.source.deciding_function
 
     @property
@@ -318,18 +366,16 @@ def describe_encryption(plan: Plan, name: str) -> str:
 
 
 def describe_noise(plan: Plan, name: str) -> str:
-    """The noise of the figures of an aggregate in words, or the reason for which they are exact."""
+    """The noise of the statistics of an aggregate in words, or the reason for which they are exact."""
     aggregate = plan.aggregates[name]
     terms, model, finer_table = aggregate.definition.noise, aggregate.model, aggregate.definition.rolls_up
     if finer_table is not None:
-        return (
-            f"figures are sums over the rows of {finer_table} that are shown; a subject in several rows counts in each"
-        )
+        return f"statistics are sums over the rows of {finer_table} that are shown; a subject in several rows counts in each"
     if terms is None:
-        return f"figures are exact, because: {'' if model.exact is None else model.exact.because}"
+        return f"statistics are exact, because: {'' if model.exact is None else model.exact.because}"
     size, below = brief_number(float(terms.total_sd)), model.suppress.below
     rows = f"a row is shown if {below} subjects are in it, and {below + terms.margin} or more by the noisy number"
-    return f"figures have noise: a number of subjects has a standard deviation of {size}; {rows}"
+    return f"statistics have noise: a number of subjects has a standard deviation of {size}; {rows}"
 
 
 _ENCRYPTED: Mapping[EncryptBy, str] = {
@@ -425,13 +471,8 @@ def _is_indexable(field: FieldPlan) -> bool:
 
 
 _FIELD_HEADINGS = (
-    *("field", "role", "action", "released in", "technique", "leaves", "category", "what happens, and why"),
+    *("field", "role", "action", "released in", "technique", "residual", "category", "what happens, and why"),
 )
-
-
-def remaining_text(leaves: str | None) -> str:
-    """What remains of a value in words: `nothing` is shown as `nothing finer`, because the coarser form remains."""
-    return "nothing finer" if leaves == "nothing" else leaves or ""
 
 
 def plan_html(plan: Plan) -> str:
@@ -471,11 +512,11 @@ def _field_cells(field: FieldPlan, release: FieldRelease) -> Sequence[str]:
     technique = " → ".join(field.technique)
     return (
         field.key,
-        field.field.role,
+        field.field.stated_role or "–",
         field.action,
         str(release),
         technique,
-        remaining_text(field.leaves),
+        field.residual or "–",
         field.category or "",
         field.why,
     )
@@ -498,23 +539,23 @@ def _chain_steps(do: Treatment) -> tuple[TechniqueStep, ...] | None:
 CATEGORY_ORDER: tuple[Category, ...] = ("aggregated", "pseudonymized", "identified")
 
 
-def least_revealing(chain: Iterable[Leaves]) -> Leaves:
-    """The remaining form after a chain: that of its least revealing step.
+def least_revealing(chain: Iterable[Residual]) -> Residual:
+    """The residual of a chain: that of its least revealing step.
 
-    >>> least_revealing(["everything", "guessable"])
+    >>> least_revealing(["original", "guessable"])
     'guessable'
     """
-    return min(chain, key=LEAVES_ORDER.index, default="everything")
+    return min(chain, key=RESIDUAL_ORDER.index, default="original")
 
 
-def most_revealing(branches: Iterable[Leaves]) -> Leaves:
-    """The remaining form of a field from those of its branches."""
-    return max(branches, key=LEAVES_ORDER.index, default="nothing")
+def most_revealing(branches: Iterable[Residual]) -> Residual:
+    """The residual of a field from those of its branches."""
+    return max(branches, key=RESIDUAL_ORDER.index, default="coarse")
 
 
-def step_leaves(step: TechniqueStep, roles: Collection[Role]) -> Leaves:
-    """The remaining form after a step, for a field that is derived from fields of these roles."""
-    return step.remaining_form(identifier="identifier" in roles)
+def step_residual(step: TechniqueStep, roles: Collection[Role]) -> Residual:
+    """The residual of a step, for a field that is derived from fields of these roles."""
+    return step.residual_for(identifier="identifier" in roles)
 
 
 def category_named(name: str) -> Category:
@@ -522,16 +563,16 @@ def category_named(name: str) -> Category:
     return next((each for each in CATEGORY_ORDER if each == name), "identified")
 
 
-def released_column_category(role: Role, leaves: Leaves) -> Category:
+def released_column_category(role: Role, residual: Residual) -> Category:
     """The category of a released column.
 
-    >>> cases = (("identifier", "linkable"), ("identifier", "guessable"), ("free_text", "nothing"))
+    >>> cases = (("identifier", "linkable"), ("identifier", "guessable"), ("free_text", "coarse"))
     >>> [released_column_category(*case) for case in cases]
     ['pseudonymized', 'identified', 'identified']
     """
     if role == "free_text":
         return "identified"
-    if role == "identifier" and LEAVES_ORDER.index(leaves) >= LEAVES_ORDER.index("guessable"):
+    if role == "identifier" and RESIDUAL_ORDER.index(residual) >= RESIDUAL_ORDER.index("guessable"):
         return "identified"
     return "pseudonymized"
 

@@ -202,7 +202,7 @@ class FieldRelease:
     """The release of one field."""
 
     outputs: tuple[str, ...] = ()
-    """The outputs of the plan with its values, or with figures or groups of them."""
+    """The outputs of the plan with its values, or with statistics or groups of them."""
     purposes: tuple[str, ...] = ()
     """The other purposes for which the policy releases it; empty if there is an output."""
 
@@ -217,7 +217,7 @@ class FieldRelease:
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """The aggregates with figures or groups of its values."""
+        """The aggregates with statistics or groups of its values."""
         return tuple(name for name in self.outputs if name != RECORDS)
 
     def __str__(self) -> str:

@@ -46,7 +46,7 @@ class TenantPlan:
         closed = [*whole, *self.closed_reasons(field)]
         if closed:
             why = f"{' and '.join(closed)} for this tenant at {seconds_text(self.at)}"
-            return replace(field, action="drop", technique=("drop",), why=why, leaves=None)
+            return replace(field, action="drop", technique=("drop",), why=why, residual=None)
         conditions = "; ".join(self.remaining_conditions(field))
         return replace(field, why=conditions) if conditions else field
 

@@ -1,4 +1,4 @@
-"""Models of the aggregates in a pipeline file: groups, measures, threshold, noise or exact figures, roll-ups."""
+"""Models of the aggregates in a pipeline file: groups, measures, threshold, noise or exact statistics, roll-ups."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ Deviation = Annotated[
 
 
 class NoiseModel(Form):
-    """The noise of the figures of an aggregate."""
+    """The noise of the statistics of an aggregate."""
 
     noun = "`noise`"
 
@@ -122,12 +122,12 @@ class NoiseModel(Form):
         json_schema_extra={"default": 2},
     )
     releases: Annotated[PositiveInteger, LOWER_TIGHTENS] = pydantic.Field(
-        3, description="How many different releases a date may have. A run with the same figures is no new release."
+        3, description="How many different releases a date may have. A run with the same statistics is no new release."
     )
 
 
 class ExactModel(Form):
-    """The statement that the figures of an aggregate have no noise. It is then the only aggregate of its source."""
+    """The statement that the statistics of an aggregate have no noise. It is then the only aggregate of its source."""
 
     noun = "`exact`"
     examples = MappingProxyType({"because": '"contract, annex 3"'})
@@ -211,17 +211,17 @@ class AggregateModel(Form):
         description="The fields whose values make a group, by column. Without one, all records are one group."
     )
     measures: Annotated[Mapping[ColumnName, FormMeasure], NotEmpty()] = pydantic.Field(
-        description="The figures of each group, by column."
+        description="The statistics of each group, by column."
     )
     suppress: SuppressModel = SuppressModel()
     round: Annotated[RoundModel | None, SETTING_TIGHTENS] = pydantic.Field(
-        None, description="Only for exact figures: noise hides more than rounding."
+        None, description="Only for exact statistics: noise hides more than rounding."
     )
     noise: NoiseModel = pydantic.Field(
-        NoiseModel(), description="The noise of the figures. Every aggregate has it by default."
+        NoiseModel(), description="The noise of the statistics. Every aggregate has it by default."
     )
     exact: Annotated[ExactModel | None, UNSETTING_TIGHTENS] = pydantic.Field(
-        None, description="Publishes figures without noise: one table for a source, once for each date."
+        None, description="Publishes statistics without noise: one table for a source, once for each date."
     )
     per_subject: PerSubjectModel = PerSubjectModel()
     rollups: Annotated[
@@ -231,7 +231,7 @@ class AggregateModel(Form):
         ),
     ] = pydantic.Field(
         (),
-        description="Coarser tables of exact figures, each by some of the groups: sums over the rows that are shown. "
+        description="Coarser tables of exact statistics, each by some of the groups: sums over the rows that are shown. "
         "Their names are `NAME_by_GROUP` (several groups with `_` between them), and `NAME_total` for `[]`.",
     )
     late: Annotated[Duration, when_read(_short_enough)] | None = pydantic.Field(
@@ -246,7 +246,7 @@ class AggregateModel(Form):
     )
 
     def check(self, reading: Reading) -> None:
-        """The names of its columns are valid and unique; subjects are counted; its figures are exact, or have noise."""
+        """The names of its columns are valid and unique; subjects are counted; its statistics are exact, or have noise."""
         names = names_of(reading)
         self._check_exactness(reading)
         if "date" in (*self.group_by, *self.measures):
@@ -270,21 +270,21 @@ class AggregateModel(Form):
         return tables
 
     def _check_exactness(self, reading: Reading) -> None:
-        """Figures with noise are not rounded and have no roll-ups; exact ones have no noise."""
+        """Statistics with noise are not rounded and have no roll-ups; exact ones have no noise."""
         if self.exact is None:
             if self.round is not None:
                 hint = "Remove `round`: the noise hides more than rounding does."
-                reading.fault("P018", "`round` is for exact figures only", "round", hint=hint)
+                reading.fault("P018", "`round` is for exact statistics only", "round", hint=hint)
             if self.rollups:
                 hint = "Remove `rollups`, and add an aggregate for each: it has a noise of its own."
-                reading.fault("P018", "`rollups` are for exact figures only", "rollups", hint=hint)
+                reading.fault("P018", "`rollups` are for exact statistics only", "rollups", hint=hint)
             return
         if "noise" in self.model_fields_set:
-            hint = "Remove one: figures with noise are the default."
+            hint = "Remove one: statistics with noise are the default."
             reading.fault("P018", "an aggregate has both `noise` and `exact`", "exact", hint=hint)
         if "per_subject" in self.model_fields_set:
             hint = "Remove `per_subject`: it limits what noise must hide."
-            reading.fault("P018", "`per_subject` has no effect on exact figures", "per_subject", hint=hint)
+            reading.fault("P018", "`per_subject` has no effect on exact statistics", "per_subject", hint=hint)
         self._check_rollups(reading)
 
     def _check_rollups(self, reading: Reading) -> None:

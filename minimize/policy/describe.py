@@ -163,7 +163,7 @@ def _policy_facts(policy: Policy) -> Iterator[str]:
 
 def _field_cells(field: Field) -> Sequence[str]:
     does = "; ".join(WORDS.forms(field, otherwise="else {form}"))
-    return field.key, field.type, field.role, does, "; ".join(_gate_cells(field)), field.about
+    return field.key, field.type, field.stated_role or "–", does, "; ".join(_gate_cells(field)), field.about
 
 
 def _gate_cells(field: Field) -> Iterator[str]:

@@ -57,7 +57,7 @@ def effective_steps(field: Field, chain: Sequence[TechniqueStep]) -> tuple[Techn
 
 
 def is_raw_in_aggregates(field: Field) -> bool:
-    """Whether aggregates may see an exact figure of a record."""
+    """Whether aggregates may see an exact value of a record."""
     ways = (effective_steps(field, chain) for chain in aggregate_treatments(field))
     return any(not any(step.generalizes for step in way) for way in ways)
 

@@ -19,7 +19,7 @@ from minimize.arrow.types import CONTAINER_TYPES
 from minimize.config import ACCESS_KEYS, Config, ConfigEntry
 from minimize.config_search import load_config
 from minimize.errors import Finding, OutputError, PolicyError, SourceError, redact_errors
-from minimize.forms import read_form
+from minimize.forms import read_form, unknown_word
 from minimize.forms.values import FIELD_TYPES, EncryptBy, read_encryption_word
 from minimize.forms.yaml_nodes import FaultList, YamlNode, node_from_data, parse_yaml, read_utf8, require_sound
 from minimize.policy.approval import configured_approval, content_digest
@@ -87,7 +87,7 @@ class PolicyChecks:
     def event_time(self) -> None:
         """The event time is a time, and is named if a step needs it."""
         time = self.policy.time
-        if time is not None and self.names.types.get(time) not in ("timestamp", "date"):
+        if time is not None and self.names.keys is not None and self.names.types.get(time) not in ("timestamp", "date"):
             hint = "Set `type: timestamp` for the field."
             self.fault("P017", f"`time` names `{time}`, which is not a timestamp", self.line("time"), time, hint)
         for key, field in self.policy.fields.items():
@@ -126,7 +126,7 @@ class PolicyChecks:
             if field.pointer.is_keys and not is_dropped(field):
                 star = field.pointer.stars[-1]
                 if not any(pointer.within(star) for pointer in shown):
-                    hint = f"Keep or generalize a field below `{star}`, or set `keys: drop`."
+                    hint = f"Keep or transform a field below `{star}`, or set `keys: drop`."
                     self.fault(
                         "P018",
                         "the keys of a map are released only with its values, and no value is released",
@@ -233,11 +233,26 @@ class FieldChecks:
 
 @redact_errors
 def load_policy(path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None) -> Policy:
-    """The policy in a file, or in a folder's `policy.yaml`.
+    """Loads the policy of a file, or of a folder's `policy.yaml`.
 
-    Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`. A configuration that was read
-    before is not read again if it is that of the policy.
-    Raises PolicyError with every fault as a finding, or if the file cannot be read.
+    Args:
+        path: The path of the file or of its folder.
+        purposes: Permitted purposes, in addition to the closed list and those of the nearest `minimize.yaml`.
+        config: A configuration that was read before. It is used if it is that of the policy.
+
+    Returns:
+        The `Policy`. `apply` and `prepare` take it in place of its path.
+
+    Raises:
+        PolicyError: The file cannot be read, or has faults. The findings list all of them, with their lines.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> policy = minimize.load_policy("pipelines/device_telemetry")
+        >>> policy.policy, policy.tenant, policy.fields["ip_address"].role
+        ('device_telemetry', 'tenant_id', 'quasi')
     """
     policy, faults = examine_policy(path, purposes, config=config)
     return require_sound(policy, faults, "policy")
@@ -277,10 +292,26 @@ def check_policy_text(text: str, path: Path) -> None:
 
 @redact_errors
 def load_pipeline(path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None) -> Pipeline:
-    """The pipeline in a file, or in a folder's `pipeline.yaml`, with the policy that it names.
+    """Loads the pipeline of a file, or of a folder's `pipeline.yaml`, with the policy that it names.
 
-    A configuration that was read before is not read again if it is that of the pipeline.
-    Raises PolicyError with every fault of both files as a finding, or if a file cannot be read.
+    Args:
+        path: The path of the file or of its folder.
+        purposes: Permitted purposes, in addition to the closed list and those of the nearest `minimize.yaml`.
+        config: A configuration that was read before. It is used if it is that of the pipeline.
+
+    Returns:
+        The `Pipeline`. `run`, `plan_for` and `lint` take it in place of its path.
+
+    Raises:
+        PolicyError: A file cannot be read, or has faults. The findings list those of both files, with their lines.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> pipeline = minimize.load_pipeline("pipelines/device_telemetry")
+        >>> pipeline.purpose, pipeline.policy.policy
+        ('service_maintenance', 'device_telemetry')
     """
     pipeline, faults = examine_pipeline(path, purposes, config=config)
     return require_sound(pipeline, faults, "pipeline")
@@ -354,8 +385,8 @@ def _encryption_word(entry: ConfigEntry | None, faults: FaultList) -> EncryptBy:
     value, words = read_encryption_word(entry.value), get_args(EncryptBy)
     encryption: EncryptBy | None = next((word for word in words if word == value), None)
     if encryption is None:
-        hint = did_you_mean(value, words) if isinstance(value, str) else f"Use one of: {', '.join(words)}."
-        faults.add("P007", "unknown word for `encrypt`", line=entry.line, hint=hint)
+        message, hint = unknown_word("encrypt", value, words, noun="word for `encrypt`:")
+        faults.add("P007", message, line=entry.line, hint=hint)
     return encryption or "by_category"
 
 
@@ -470,9 +501,14 @@ def _output_description(folder: Path) -> str | None:
 
 
 def _is_other_kind(root: YamlNode, is_: str, expected: str, faults: FaultList) -> bool:
-    """Whether the file is of the other kind (policy or pipeline); then this is the only fault."""
-    has_fields, has_name = "fields" in root.entries, "pipeline" in root.entries
-    mistaken = (has_fields, has_name) == ((True, False) if is_ == "policy" else (False, True))
+    """Whether the file is of the other kind (policy or pipeline); then this is the only fault.
+
+    The keys decide, so that a misspelt one does not turn a policy into a pipeline.
+    """
+    keys = {"policy": set(Policy.file_keys()), "pipeline": set(Pipeline.file_keys())}
+    common = keys["policy"] & keys["pipeline"]
+    numbers = {kind: len(root.entries.keys() & (own - common)) for kind, own in keys.items()}
+    mistaken = numbers[is_] > numbers[expected]
     if mistaken:
         hint = f"Pass {expected}.yaml, or the folder that contains both files."
         faults.add("P005", f"this file is a {is_}; a {expected} is needed", line=1, hint=hint)

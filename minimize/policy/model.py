@@ -219,6 +219,9 @@ class Field(Form):
     keys: Treatment | None = pydantic.Field(
         None, description="The treatment of a map's keys, which have the role of the map. The default is drop."
     )
+    label: Annotated[str, pydantic.Field(max_length=100)] = pydantic.Field(
+        "", description="What people call the field, on pages for data subjects, tenants and recipients."
+    )
     about: str = pydantic.Field("", description="The meaning of the field.")
     unit: str = pydantic.Field("", description="The unit of its values.")
     line: SkipJsonSchema[int | None] = None
@@ -238,8 +241,15 @@ class Field(Form):
         """The keys of a map as a field; None if `keys` is not set."""
         if self.keys is None:
             return None
-        inherited = {"role": self.role, "purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
+        inherited: dict[str, Any] = {"purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
+        inherited |= {} if self.stated_role is None else {"role": self.stated_role}
+        inherited |= {"label": self.label and f"{self.label}: keys"}
         return Field(key=str(self.pointer.keys), type="string", do=self.keys, line=self.line, **inherited)
+
+    @property
+    def stated_role(self) -> Role | None:
+        """The role that the policy states; None if it states none. A page shows no other role: `plain` would be a claim."""
+        return self.role if "role" in self.model_fields_set else None
 
     @property
     def is_gated(self) -> bool:
@@ -341,7 +351,16 @@ class ConfiguredForm(Form):
 
 
 class Policy(ConfiguredForm):
-    """For one dataset: which fields may be kept, for which purposes, in what form, for how long."""
+    """For one dataset: which fields may be kept, for which purposes, in what form, for how long.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> policy = minimize.load_policy("pipelines/device_telemetry")
+        >>> policy.retention.days, policy.purposes
+        (30, ('service_maintenance', 'customer_support'))
+    """
 
     noun = "a policy"
     stand_ins = MappingProxyType({"policy": "", "version": 1, "purposes": (), "fields": {}})
@@ -414,5 +433,5 @@ class Policy(ConfiguredForm):
 
 def _folds_case(chain: Sequence[TechniqueStep]) -> bool:
     """Whether a chain folds the case of the raw value. A step after a changed value does not count."""
-    first = next((step for step in chain if step.leaves != "everything"), None)
+    first = next((step for step in chain if step.residual != "original"), None)
     return first is not None and first.folds

@@ -78,7 +78,7 @@ ANY_NAMES: Final = PolicyNames()
 
 
 def declared_names(root: YamlNode) -> PolicyNames:
-    """The names that the nodes of a policy declare."""
+    """The names that the nodes of a policy declare. Without `fields`, every name is accepted."""
     fields = (root.get("fields") or YamlNode({})).entries
     keys: dict[Pointer, str] = {}
     for key in fields:
@@ -89,7 +89,8 @@ def declared_names(root: YamlNode) -> PolicyNames:
     features = tuple((root.get("features") or YamlNode({})).entries)
     levels = tuple(str(item.value) for item in (root.get("levels") or YamlNode(())).items)
     time, subject = (None if node is None else str(node.value) for node in map(root.get, ("time", "subject")))
-    return PolicyNames(keys=keys, types=types, features=features, levels=levels, time=time, subject=subject)
+    declared = keys if "fields" in root.entries else None
+    return PolicyNames(keys=declared, types=types, features=features, levels=levels, time=time, subject=subject)
 
 
 @dataclass(slots=True)

@@ -105,7 +105,8 @@ class SourceModel(Form):
     )
     format: SourceFormatName = pydantic.Field(description="The format of the files.")
     recipient: str | None = pydantic.Field(
-        None, description="The third party that sends the records. Consent then decides on each record."
+        None,
+        description="The third party that sends the records. The tenant's authorization then decides on each record.",
     )
     function: str | None = pydantic.Field(None, description="The inbound function of its manifest.")
     only_for: RecipientFunctionName | None = pydantic.Field(
@@ -287,7 +288,16 @@ class _FlagSchema:
 
 
 class Pipeline(ConfiguredForm):
-    """One scheduled job: a policy, a purpose, a source and an output."""
+    """One scheduled job: a policy, a purpose, a source and an output.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> pipeline = minimize.load_pipeline("pipelines/device_telemetry")
+        >>> pipeline.pipeline, pipeline.purpose
+        ('device_telemetry', 'service_maintenance')
+    """
 
     noun = "a pipeline"
 

@@ -189,8 +189,8 @@ def is_position_name(pointer: Pointer) -> bool:
 
 
 def states_plain(field: Field) -> bool:
-    """Whether the policy states that a field does not concern a person."""
-    return field.role == "plain" and "role" in field.model_fields_set
+    """Whether the policy states that a field does not concern a person. The keys of a map have the role of the map."""
+    return field.role == "plain" and (field.stated_role is not None or field.pointer.is_keys)
 
 
 def presumed_role(field: Field) -> Role:
@@ -203,7 +203,7 @@ def presumed_role(field: Field) -> Role:
         return "plain"
     if field.role != "free_text" and reachable_kind(field.pointer) is not None:
         return "identifier"
-    if "role" in field.model_fields_set or certain_role(field.pointer) not in ("identifier", "secret"):
+    if field.stated_role is not None or certain_role(field.pointer) not in ("identifier", "secret"):
         return field.role
     return "identifier"
 

@@ -28,7 +28,16 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
 from minimize.aggregates import MEASURES, Measure
-from minimize.forms import NotEmpty, OneOrMore, Reading, errors_below, form_error, plain_data
+from minimize.forms import (
+    NotEmpty,
+    OneOrMore,
+    Reading,
+    errors_below,
+    form_error,
+    plain_data,
+    unknown_word,
+    value_text,
+)
 from minimize.policy.names import names_of
 from minimize.techniques import TECHNIQUES, TechniqueStep
 from minimize.techniques.chosen_level import AUTO
@@ -140,9 +149,9 @@ def _parameter_error(word: str, error: Mapping[str, Any]) -> PydanticCustomError
             return form_error("P013", f"missing key `{name}` in `{word}`", f"Add `{name}`.")
         case "literal_error":
             expected = re.findall("'([^']*)'", str(error["ctx"]["expected"]))
-            return form_error("P013", f"{about}: unknown word", did_you_mean(str(error["input"]), expected))
-    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return form_error("P013", f"{about}: {message}")
+            return form_error("P013", *unknown_word(str(error["loc"][-1]), error["input"], expected))
+    text = value_text(error)
+    return form_error("P013", f"{about}{': ' if error['type'] == 'value_error' else ' '}{text}")
 
 
 _SEQUENCE_ERRORS: Final = ("tuple_type", "list_type", "set_type", "frozen_set_type")

@@ -1,4 +1,4 @@
-"""Receipts: what a run read, dropped, generalized, suppressed, wrote and removed; signed, and chained per output.
+"""Receipts: what a run read, dropped, transformed, suppressed, wrote and removed; signed, and chained per output.
 
 parts      the parts of a receipt, in the order of its JSON; canonical JSON (RFC 8785), digests, times, run ids
 receipt    Receipt: balance, summary for people, JSON, signature

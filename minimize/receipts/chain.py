@@ -200,7 +200,7 @@ def risk_by_date(receipts: Iterable[Receipt]) -> dict[str, RiskEntry]:
 def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:
     """V006: a void receipt that names no earlier voidable run, names a run that is already void, or changes files.
 
-    A void run may be named once more by a receipt that permits another release of its exact figures.
+    A void run may be named once more by a receipt that permits another release of its exact statistics.
     """
     known: dict[str, str] = {}
     voided: dict[str, str] = {}

@@ -118,9 +118,9 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class RiskEntry:
-    """The measured disclosure risk of the records: figures of the worst combination, never a value and never which one it is.
+    """The measured disclosure risk of the records: statistics of the worst combination, never a value and never which one it is.
 
-    With several batch dates, the figures are those of the worst date, and `dates` has those of each.
+    With several batch dates, the statistics are those of the worst date, and `dates` has those of each.
     """
 
     k: int | None = None
@@ -188,7 +188,7 @@ class DecidingFunctionReceipt:
     manifest: str
     """The digest of the manifest's file."""
     contract: str | None
-    """The reference of the organization's contract with an agent; None for an independent recipient, whose contracts with
+    """The reference of the organization's contract with a processor; None for an independent controller, whose contracts with
     tenants are part of `consents`."""
     consents: str
     """The digest of the required consent terms, and of the consents that decided."""
@@ -199,7 +199,7 @@ class FieldReceipt:
     """The treatment of one field: counts of non-null input values of written records.
 
     `values` is None if they were not counted: the field is dropped and was not read. All counts are None if they are sealed.
-    `outputs` are those with its values, or with figures or groups of them; None in receipts of earlier versions.
+    `outputs` are those with its values, or with statistics or groups of them; None in receipts of earlier versions.
     """
 
     did: str | tuple[str, ...]
@@ -252,7 +252,7 @@ class CompanionFile:
 
 @dataclass(frozen=True, slots=True)
 class NoiseEntry:
-    """The noise of an aggregate's figures: the standard deviation of each draw of a count, by how much a noisy count exceeds
+    """The noise of an aggregate's statistics: the standard deviation of each draw of a count, by how much a noisy count exceeds
     the threshold, the version of the tables of thresholds, and the name of the source, by which releases are counted."""
 
     sd: str
@@ -295,9 +295,9 @@ class WrittenOutput:
     """Groups that were past the aggregate's retention, with `rows_past` rows; absent if there were none."""
     rows_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
     noise: NoiseEntry | None = field(default=None, metadata=OMIT_IF_NONE)
-    """The noise of an aggregate's figures; absent if they are exact."""
+    """The noise of an aggregate's statistics; absent if they are exact."""
     exact_of: str | None = field(default=None, metadata=OMIT_IF_NONE)
-    """The name of the source of exact figures, by which publications of a date are found; absent for others."""
+    """The name of the source of exact statistics, by which publications of a date are found; absent for others."""
     releases: Mapping[str, ReleaseEntry] | None = field(default=None, metadata=OMIT_IF_NONE)
     """The release of each date; the date of a table without dates is empty."""
 

@@ -96,15 +96,15 @@ _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100
 FIGURES_UNCHANGED = "published tables do not change when records are removed; they end with their retention"
-"""Why a table keeps its figures although records that they count were removed."""
+"""Why a table keeps its statistics although records that they count were removed."""
 _ALREADY_RELEASED = (
-    "figures of a date are published a limited number of times, exact ones once; data that came later are not in them"
+    "statistics of a date are published a limited number of times, exact ones once; later data are not in them"
 )
 """Why a run keeps a table."""
 
 
 def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:
-    """The change as lines of text, without a final newline: what was dropped, gated, generalized, suppressed."""
+    """The change as lines of text, without a final newline: what was dropped, gated, transformed, suppressed."""
     return "\n".join([_title(receipt), *labelled_lines(_summary_lines(receipt), _LABEL_WIDTH, width)])
 
 
@@ -164,7 +164,7 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield "values gated", _field_counts(fields, "gated")
     yield "values dropped by case", _field_counts(fields, "dropped")
     yield (
-        "generalized",
+        "transformed",
         ", ".join(
             f"{name} ({_techniques_text(field)})"
             for name, field in recorded.items()
@@ -182,7 +182,7 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
         yield "disclosure risk", risk_text(receipt.risk)
     why = _ALREADY_RELEASED if receipt.reads_source else FIGURES_UNCHANGED
     for name, dates in (receipt.stays or {}).items():
-        yield name, f"keeps figures for {', '.join(dates) or 'all'}: {why}"
+        yield name, f"keeps statistics for {', '.join(dates) or 'all'}: {why}"
 
 
 def risk_text(risk: RiskEntry) -> str:
@@ -262,40 +262,76 @@ _SIGNATURE_KEYS: Final = {part.name for part in fields(Signature)}
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Receipt:
-    """Account of one change to an output by a run, expiry, correction, deletion and so on."""
+    """The signed record of one change to an output: a run, an expiry, a correction, a deletion and so on.
+
+    It has counts, digests and names, and no value of a record. `run` returns one, and `runs/RUN_ID/receipt.json` has the same.
+    Print it for a summary; a notebook shows it as a table.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
+        >>> receipt.kind, receipt.pipeline, "records" in receipt.outputs
+        ('run', 'device_telemetry', True)
+        >>> receipt.fields["device_id"].did
+        'pseudonymize'
+    """
 
     receipt: Literal[1] = RECEIPT_FORMAT
+    """The version of the format."""
     kind: ReceiptKind = "run"
+    """What changed the output: `run`, `expire`, `retract`, `delete` and so on."""
     run_id: str
+    """The id of the change, and the name of its folder below `runs/`."""
     sequence: int
     """1 for the first receipt of an output, then ascending without gaps."""
     previous: str | None = None
     """The digest of the previous receipt; None for the first."""
     pipeline: str
+    """The name of the pipeline."""
     purpose: str
+    """The purpose."""
     engine: str
+    """The engine, `local` or `spark`."""
     at: AwareDatetime
+    """The time of the change, in UTC, as of which settings, retention and ages were decided."""
     at_given: bool = False
+    """Whether the caller named that time."""
     started: AwareDatetime
+    """When the change began, in UTC."""
     finished: AwareDatetime
+    """When it was ready to publish, in UTC."""
     dates: tuple[str, ...] = ()
+    """The batch dates (YYYY-MM-DD); empty for a source without dates."""
     policy: PolicyRef
+    """Name, version and digest of the policy."""
     plan: DigestRef
     """The digest of the plan's canonical form."""
     settings: DigestRef | None = None
+    """The digest of the collection settings; None without settings."""
     keys: tuple[str, ...] = ()
+    """The ids of the keys that were used, such as `device/1`."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    """The versions of minimize, Python and the libraries."""
     inputs: tuple[InputFile, ...] = ()
+    """The files that were read, with their digests."""
     rows: RowCounts = field(default_factory=RowCounts)
+    """The rows read, by result."""
     gated_by: GatedRows = field(default_factory=GatedRows)
+    """The rows that may not be collected, by reason."""
     fields: Mapping[str, FieldReceipt] = field(default_factory=dict)
+    """What was done with each field of the policy, with counts of values."""
     undeclared: Mapping[str, int] = field(default_factory=dict)
+    """The fields that the policy does not name and that were dropped, with the number of their values."""
     outputs: Mapping[str, WrittenOutput] = field(default_factory=dict)
+    """The published outputs by name: category, rows, files."""
     replaces: tuple[FileRef, ...] = ()
     """Files that the files of this receipt replace."""
     removes: tuple[FileRef, ...] = ()
     """Files that were removed without a replacement."""
     quarantine: QuarantineEntry = field(default_factory=QuarantineEntry)
+    """The quarantined rows by code, and their files."""
     skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT_IF_NONE)
     """Batch dates that were skipped, with reasons (`shrunk`: files that were read earlier are missing; `stopped`: too much in
     quarantine; the guide lists them all)."""
@@ -318,7 +354,7 @@ class Receipt:
     voids: str | None = field(default=None, metadata=OMIT_IF_NONE)
     """The run that a receipt of kind `void` declares invalid."""
     republish: bool | None = field(default=None, metadata=OMIT_IF_NONE)
-    """Whether the dates of the void run may have one more release of exact figures, by an act in the ledger."""
+    """Whether the dates of the void run may have one more release of exact statistics, by an act in the ledger."""
     reason: str | None = field(default=None, metadata=OMIT_IF_NONE)
     """The operator's reason."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -340,10 +376,22 @@ class Receipt:
     allowed: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     """The codes of the lint errors that the run was allowed to have."""
     signature: Signature | None = None
+    """The signature over everything else."""
 
     def outputs_of(self, key: str) -> tuple[str, ...]:
-        """The outputs with values of a field. Of a receipt of an earlier version, as far as it tells: a field whose values were
-        read, although records drop it, is in statistics."""
+        """The outputs with values of a field, or with statistics of them.
+
+        In a receipt of an earlier version, a field whose values were read although records drop it counts as in statistics.
+
+        Args:
+            key: The key of the field in the policy.
+
+        Returns:
+            The names of the outputs.
+
+        Raises:
+            KeyError: The receipt has no such field.
+        """
         field = self.fields[key]
         if field.outputs is not None:
             return field.outputs
@@ -376,9 +424,16 @@ class Receipt:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Receipt:
-        """The receipt in this JSON. Keys of later versions are kept, because digest and signature cover them.
+        """Reads a receipt. Keys of later versions are kept, because digest and signature cover them.
 
-        Raises OutputError if the JSON is not a receipt.
+        Args:
+            text: The content of a `receipt.json`.
+
+        Returns:
+            The receipt. Its signature is not checked: call `verify`.
+
+        Raises:
+            OutputError: The text is not a receipt.
         """
         parsed = _parse_receipt(text)
         if parsed is None:
@@ -389,7 +444,14 @@ class Receipt:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Receipt | None:
-        """The receipt in this JSON object; None if it is not a receipt."""
+        """Reads a receipt from a JSON object.
+
+        Args:
+            document: The JSON object.
+
+        Returns:
+            The receipt; None if it is not one.
+        """
         try:
             return _receipt_adapter().validate_json(json.dumps(_with_sealed_counts(document)), strict=True)
         except (ValueError, ValidationError, RecursionError):
@@ -421,12 +483,30 @@ class Receipt:
             raise CheckFailed(f"the receipt of {self.run_id} does not balance: {'; '.join(faults)}")
 
     def with_signature(self, signer: Signer) -> Self:
-        """The receipt with its signature. Raises CheckFailed if it does not balance, KeyringError without a signing key."""
+        """Signs the receipt (Ed25519, RFC 8032).
+
+        Args:
+            signer: A keyring.
+
+        Returns:
+            The receipt with its signature.
+
+        Raises:
+            CheckFailed: The counts of the receipt do not balance.
+            KeyringError: The keyring has no signing key.
+        """
         self.check()
         return replace(self, signature=Signature("ed25519", *sign_as_text(self._unsigned(), signer)))
 
     def verify(self, verifier: Verifier) -> None:
-        """Raises VerificationError if the signature is missing or not by a key of the verifier."""
+        """Checks the signature.
+
+        Args:
+            verifier: A keyring, or public keys.
+
+        Raises:
+            VerificationError: The signature is missing, or not by a key of the verifier.
+        """
         value = _decode_signature(self.signature)
         if self.signature is None or value is None or set(self._document["signature"]) != _SIGNATURE_KEYS:
             raise VerificationError(f"the receipt of {self.run_id} is not signed")
@@ -434,7 +514,11 @@ class Receipt:
             raise VerificationError(f"the receipt of {self.run_id} is signed with an unknown key")
 
     def is_signed_by(self, verifier: Verifier) -> bool:
-        """Whether it has a signature by a key of the verifier."""
+        """Whether it has a signature by a key of the verifier.
+
+        Args:
+            verifier: A keyring, or public keys.
+        """
         try:
             self.verify(verifier)
         except VerificationError:
@@ -442,7 +526,11 @@ class Receipt:
         return True
 
     def summary(self, width: int = 100) -> str:
-        """The change in a few lines of text, each with about the given number of characters at most."""
+        """The change in a few lines of text.
+
+        Args:
+            width: About how many characters a line has at most.
+        """
         return receipt_summary(self, width)
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """The counts of a receipt that may be shown, and the exact ones, sealed in an attachment.
 
-Together with the figures of an aggregate, an exact number of rows reveals how many rows a suppressed group has. So the receipt,
-the printed summary, log, metrics, lineage and reports have only the counts of `shown_receipt`:
+Together with the statistics of an aggregate, an exact number of rows reveals how many rows a suppressed group has. So the
+receipt, the printed summary, log, metrics, lineage and reports have only the counts of `shown_receipt`:
 
 - of an aggregate, never the suppressed groups and rows, nor whether there are any
 - of a run that publishes no records, only the published rows, the quarantine, and a rounded number of rows read

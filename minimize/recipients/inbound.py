@@ -19,7 +19,7 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, Severity
-from minimize.plan.model import least_revealing, step_leaves
+from minimize.plan.model import least_revealing, step_residual
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.describe import treatment_text
 from minimize.policy.fields import (
@@ -136,14 +136,14 @@ def _check_head(check: _InboundCheck) -> Iterator[Finding]:
     policy, function, job = check.policy, check.function, check.pipeline
     if policy.tenant is None:
         hint = "Add `tenant: FIELD`."
-        yield check.finding("T030", "the policy names no tenant, so no consent can apply", hint)
+        yield check.finding("T030", "the policy names no tenant, so no authorization by a tenant can apply", hint)
     yield from _check_event_time(check)
     if job is None:
         return
     if policy.time is None:
         hint = "Add `time: FIELD`, such as the time at which the message arrived."
         yield check.finding(
-            "T031", "the policy names no event time, but consent is evaluated as of the event time", hint
+            "T031", "the policy names no event time, but authorizations are evaluated as of the event time", hint
         )
     if job.purpose != function.purpose:
         file, line = None if job.path is None else str(job.path), job.line_of("purpose")
@@ -159,7 +159,7 @@ def _check_head(check: _InboundCheck) -> Iterator[Finding]:
 
 
 def _check_event_time(check: _InboundCheck) -> Iterator[Finding]:
-    """Consent is evaluated as of the event time, so the transport must set it, as a timestamp."""
+    """Authorizations are evaluated as of the event time, so the transport must set it, as a timestamp."""
     field = check.policy.fields.get(check.policy.time or "")
     if field is None:
         return
@@ -170,7 +170,7 @@ def _check_event_time(check: _InboundCheck) -> Iterator[Finding]:
         )
     if field.type != "timestamp":
         yield check.finding(
-            "T031", f"the event time is a {field.type}, but consent is evaluated as of a timestamp", hint, field
+            "T031", f"the event time is a {field.type}, but authorizations are evaluated as of a timestamp", hint, field
         )
 
 
@@ -291,7 +291,7 @@ _READ_HINT: Final = "Read a field that the manifest keeps."
 _CHECKS: Final[tuple[Callable[[_InboundCheck], Iterator[Finding]], ...]] = (_check_head, _check_fields, _check_reads)
 
 
-_READABLE: Final = ("everything", "guessable")
+_READABLE: Final = ("original", "guessable")
 _FILE_HEAD: Final = re.compile(rb'^\s?"?(recipient|subprocessors)"?\s*:', re.MULTILINE)
 
 
@@ -429,8 +429,8 @@ def _check_permitted_fields(judged: _CheckedRecipient, contract: Contract) -> It
             yield judged.finding("T013", "warning", f"the contract permits `{key}`, which no function sends", hint)
 
 
-def _check_agent(judged: _CheckedRecipient) -> Iterator[Finding]:
-    entry = judged.recipient.subprocessor if judged.recipient.standing == "agent" else None
+def _check_processor(judged: _CheckedRecipient) -> Iterator[Finding]:
+    entry = judged.recipient.subprocessor if judged.recipient.standing == "processor" else None
     if entry is not None and not judged.listed.is_listed(entry, judged.on):
         message = f"`{entry}` is not on the list of subprocessors on {judged.on}"
         yield judged.finding("T015", "error", message, f"Add an entry with `from` to {SUBPROCESSORS_FILE}.")
@@ -438,8 +438,8 @@ def _check_agent(judged: _CheckedRecipient) -> Iterator[Finding]:
 
 def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
     for field in judged.outbound_fields:
-        remainder = least_revealing(step_leaves(step, [field.role]) for step in field.chain)
-        if field.role == "identifier" and remainder in _READABLE:
+        residual = least_revealing(step_residual(step, [field.role]) for step in field.chain)
+        if field.role == "identifier" and residual in _READABLE:
             yield judged.finding(
                 "T020",
                 "warning",
@@ -447,7 +447,7 @@ def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
                 "Pseudonymize or drop it.",
                 field,
             )
-        if field.role == "free_text" and remainder == "everything":
+        if field.role == "free_text" and residual == "original":
             yield judged.finding("T021", "warning", "free text is sent unchanged", "Use `redact`, or drop it.", field)
 
 
@@ -474,7 +474,7 @@ def _check_texts(judged: _CheckedRecipient) -> Iterator[Finding]:
 
 def _check_function_text(judged: _CheckedRecipient, function: Function) -> Iterator[Finding]:
     if not function.text:
-        message = f"the function `{function.name}` has no consent text for tenants"
+        message = f"the function `{function.name}` has no text for tenants to authorize"
         yield judged.finding("T022", "warning", message, "Add `text:`.")
     for field in function.shared.values():
         if not field.about:
@@ -483,7 +483,7 @@ def _check_function_text(judged: _CheckedRecipient, function: Function) -> Itera
 
 _LINT_CHECKS: Final[tuple[Callable[[_CheckedRecipient], Iterator[Finding]], ...]] = (
     _check_contract,
-    _check_agent,
+    _check_processor,
     _check_forms,
     _check_examples,
     _check_texts,

@@ -31,7 +31,7 @@ from minimize.times import duration_text
 
 
 class Subprocessor(Form):
-    """An agent, from its first day on the list to the first day without it."""
+    """A processor, from its first day on the list to the first day without it."""
 
     noun = "an entry of the list"
 
@@ -57,7 +57,7 @@ class Subprocessor(Form):
 
 
 class Subprocessors(Form):
-    """The agents that process data on our behalf. A name may occur more than once, with different dates."""
+    """The processors that process data on our behalf. A name may occur more than once, with different dates."""
 
     noun = "a list of subprocessors"
     stand_ins = MappingProxyType({"subprocessors": ()})
@@ -92,7 +92,7 @@ def load_recipient(path: str | Path, purposes: Sequence[str] = ()) -> Recipient:
 def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> Recipient:
     """The recipient in a mapping with the keys of a file. Raises PolicyError with every fault as a finding.
 
-    >>> recipient_from({"recipient": "r", "standing": "independent", "functions": {}}).functions
+    >>> recipient_from({"recipient": "r", "standing": "independent_controller", "functions": {}}).functions
     {}
     """
     return require_sound(*examine_mapping(Recipient, mapping, purposes), "recipient")
@@ -151,8 +151,8 @@ class Recipients:
         return load_recipient(self.folder / f"{name}.yaml")
 
     def is_listed(self, recipient: Recipient, on: date) -> bool:
-        """Whether the list of subprocessors permits a recipient on a day: an agent must be listed."""
-        if recipient.standing == "independent":
+        """Whether the list of subprocessors permits a recipient on a day: a processor must be listed."""
+        if recipient.standing == "independent_controller":
             return True
         return recipient.subprocessor is not None and self.subprocessors.is_listed(recipient.subprocessor, on)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import pyarrow as pa
-from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from minimize.arrow.pointers import Pointer
@@ -34,8 +34,30 @@ from minimize.techniques.parameters import (
 )
 from minimize.text import count_noun
 
-Standing = Literal["agent", "independent"]
-"""An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for itself."""
+Standing = Literal["processor", "independent_controller"]
+"""The role of a recipient (GDPR Art. 4(7), 4(8)). A processor acts on our behalf and must be on the list of subprocessors; an
+independent controller decides on purposes and means itself."""
+EARLIER_STANDINGS: Final[Mapping[str, Standing]] = MappingProxyType(
+    {"agent": "processor", "independent": "independent_controller"}
+)
+"""The earlier words, which stay valid in files and in the ledger."""
+
+
+def standing_text(word: str) -> str:
+    """The role of a recipient in words.
+
+    >>> standing_text("independent_controller")
+    'independent controller'
+    """
+    return word.replace("_", " ")
+
+
+def _current_standing(value: Any) -> Any:
+    return EARLIER_STANDINGS.get(value, value) if isinstance(value, str) else value
+
+
+_STANDING_SCHEMA: Final = {"enum": [*get_args(Standing), *EARLIER_STANDINGS], "type": "string"}
+_StandingWord = Annotated[Standing, BeforeValidator(_current_standing), WithJsonSchema(_STANDING_SCHEMA)]
 Direction = Literal["outbound", "inbound"]
 PASSTHROUGH: Literal["pass_through"] = "pass_through"
 ADMIN_CONSENT: Final = "admin_consent"
@@ -60,8 +82,8 @@ class ListedValues(Map):
 class Contract(Form):
     """The agreement that governs the data at the recipient and permits transmission.
 
-    In the file of an agent it is the organization's own contract. In the file of an independent recipient it is the text that is
-    offered to tenants; the contract of each tenant decides.
+    In the file of a processor it is the organization's own contract. In the file of an independent controller it is the text that
+    is offered to tenants; the contract of each tenant decides.
     """
 
     noun = "a contract"
@@ -157,6 +179,9 @@ class SharedField(Form):
     protocol: PositiveInteger | None = Field(
         default=None, description="The first version of the recipient's protocol that has it."
     )
+    label: Annotated[str, Field(max_length=100)] = Field(
+        default="", description="What people call the field, on pages."
+    )
     row: str = Field(default="", description="The row of the tenant's page that several fields share.")
     about: str = Field(default="", description="The use of the field.")
     example: str | bool | int | float | None = Field(default=None, description="An invented example.")
@@ -233,7 +258,7 @@ class Function(Form):
         examples=["service_maintenance"],
     )
     text_version: PositiveInteger = Field(
-        description="Incremented with each change of the text; a consent to an older version does not cover it."
+        description="Incremented with each change of the text; an authorization of an older version does not cover it."
     )
     text: str = Field(default="", description="The text that a tenant agrees to.")
     requires: Annotated[Names, LARGER_SET_TIGHTENS] = Field(
@@ -318,26 +343,26 @@ def _overlaps(keys: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
 
 
 class Recipient(Form):
-    """A third party: its standing, its contract and its functions."""
+    """A third party: its role (`standing`), its contract and its functions."""
 
     noun = "a recipient"
-    stand_ins = MappingProxyType({"recipient": "", "standing": "independent", "functions": {}})
+    stand_ins = MappingProxyType({"recipient": "", "standing": "independent_controller", "functions": {}})
 
     recipient: Name = Field(description="The recipient's name; its file has the same name.")
     about: str = Field(default="", description="A description.")
     ending: str = Field(
         default="", description="The steps that the organization and the recipient take when the relationship ends."
     )
-    standing: Annotated[Standing, ranked(("agent", "independent"))] = Field(
-        description="An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for "
-        "itself."
+    standing: Annotated[_StandingWord, ranked(get_args(Standing))] = Field(
+        description="A processor acts on our behalf and must be on the list of subprocessors; an independent controller acts for "
+        "itself. `agent` and `independent` are earlier words for them."
     )
     on_premises: Annotated[bool, TRUE_TIGHTENS] = Field(
         default=False,
         description="Whether it is the on-premises product that the customer runs. No data is sent to it, and the data that it "
         "sends serves quality_and_security only.",
     )
-    subprocessor: str | None = Field(default=None, description="An agent's entry on the list of subprocessors.")
+    subprocessor: str | None = Field(default=None, description="A processor's entry on the list of subprocessors.")
     contract: Annotated[Contract | None, UNSETTING_TIGHTENS] = None
     functions: Mapping[Name, Function] = Field(description="The tasks of the recipient; `{}` for none.")
     path: SkipJsonSchema[Path | None] = None
@@ -352,13 +377,13 @@ class Recipient(Form):
             message = f"the recipient `{self.recipient}` is in a file of another name"
             reading.fault("T006", message, "recipient", hint="Rename the file to the name of the recipient.")
         listed = reading.node.get("subprocessor") is not None
-        if self.standing == "agent" and not listed:
-            message = "an agent must name its entry on the list of subprocessors"
+        if self.standing == "processor" and not listed:
+            message = "a processor must name its entry on the list of subprocessors"
             reading.fault("T001", message, "standing", hint="Add `subprocessor: NAME`.")
-        if self.standing == "independent" and listed and reading.node.get("standing") is not None:
+        if self.standing == "independent_controller" and listed and reading.node.get("standing") is not None:
             message, hint = (
-                "an independent recipient is not a subprocessor",
-                "Set `standing: agent`, or remove `subprocessor`.",
+                "an independent controller is not a subprocessor",
+                "Set `standing: processor`, or remove `subprocessor`.",
             )
             reading.fault("T002", message, "standing", hint=hint)
 

@@ -7,7 +7,9 @@ Recipients as results of commands: the list of recipients and subprocessors, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from operator import attrgetter
@@ -19,14 +21,16 @@ import pyarrow as pa
 
 from minimize.arrow.types import arrow_type
 from minimize.forms.yaml_nodes import scalar_text
-from minimize.pages import Section, Table, markdown_page
+from minimize.pages import Section, StatusLine, Table, markdown_page
 from minimize.policy.describe import treatment_text
+from minimize.policy.plain_words import REPORT_WORDS, capitalized, plain_name
 from minimize.recipients.load import Subprocessor, Subprocessors, load_configured_recipients
-from minimize.recipients.model import Contract, Function, Recipient, SharedField
-from minimize.results import JsonResult, json_member
+from minimize.recipients.model import Contract, Function, Recipient, SharedField, standing_text
+from minimize.results import JsonResult, Line, json_member
 from minimize.stores import PathText
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age
+from minimize.text import count_noun
 from minimize.times import duration_text, period_text, seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -89,16 +93,19 @@ _PAGE_HEADINGS = MappingProxyType(
     }
 )
 """The headings of a field table, by the direction of the function."""
-RECIPIENT_HEADINGS = ("recipient", "about", "standing", "rows", "functions")
+RECIPIENT_HEADINGS = ("recipient", "about", "role", "data items", "functions")
 SUBPROCESSOR_HEADINGS = ("name", "from", "until", "task")
 FieldRow = tuple[str, str, str, str, str]
 _STANDING_TEXTS = {
-    "agent": (
+    "processor": (
         "This recipient is a processor of ours (subprocessor). "
         "Data is shared with it only while it is on the list of subprocessors."
     ),
-    "independent": "This recipient is an independent controller. Nothing is shared unless the tenant's administrator has agreed.",
+    "independent_controller": (
+        "This recipient is an independent controller. Nothing is shared unless the tenant's administrator has authorized it."
+    ),
 }
+_DIRECTION_WORDS: Final = MappingProxyType({"outbound": "sent", "inbound": "received"})
 _DIRECTION_TEXTS = {"outbound": "sent to this recipient", "inbound": "received from this recipient"}
 
 
@@ -110,28 +117,108 @@ class FunctionSection:
     paragraphs: tuple[str, ...]
     headings: tuple[str, ...]
     lines: tuple[FieldRow, ...]
+    """A row for each field, as JSON has it."""
     fields: tuple[SharedField, ...]
+
+    @property
+    def heading(self) -> str:
+        """The title in the words that people use."""
+        name, colon, direction = self.title.partition(":")
+        return f"{capitalized(plain_name(name))}{colon}{direction}"
+
+    @property
+    def table(self) -> Table:
+        """The fields in the names that people use, each with its form in words."""
+        return Table.filled("Fields of this function", self.headings, [*map(_page_row, self.fields)])
 
 
 def recipient_document(recipient: Recipient) -> Section:
-    """The page of a recipient."""
-    sections = (
-        Section(each.title, (*each.paragraphs, Table("Fields of this function", each.headings, each.lines)))
-        for each in function_sections(recipient)
+    """The page of a recipient: what it gets in one line, its functions at a glance, then each function."""
+    sections = [*function_sections(recipient)]
+    functions = (*recipient.outbound, *recipient.inbound)
+    glance = [
+        (
+            plain_name(each.name),
+            _DIRECTION_WORDS[each.direction],
+            plain_name(each.purpose),
+            f"{len(each.rows)}",
+            ", ".join(map(plain_name, each.requires)),
+        )
+        for each in functions
+    ]
+    head = ("function", "direction", "purpose", "data items", "needs")
+    return Section(
+        recipient_name(recipient),
+        (
+            recipient_status(recipient),
+            *introduction(recipient),
+            Table.filled("Functions at a glance", head, glance),
+            *(Section(each.heading, (*each.paragraphs, each.table), is_folded=len(sections) > 2) for each in sections),
+        ),
     )
-    return Section(recipient.recipient, (*introduction(recipient), *sections))
 
 
-def overview_document(recipients: Sequence[Recipient], listed: Subprocessors) -> Section:
+def recipient_name(recipient: Recipient) -> str:
+    """What people call a recipient."""
+    return capitalized(plain_name(recipient.recipient))
+
+
+def recipient_status(recipient: Recipient, authorized: Collection[str] | None = None) -> StatusLine:
+    """How much a recipient gets, its role, and whether the tenant has authorized it.
+
+    `authorized` are the functions that the tenant has authorized; None on a page that is not about one tenant.
+    """
+    received = sum(len(each.rows) for each in recipient.outbound)
+    sent = sum(len(each.rows) for each in recipient.inbound)
+    name, role = recipient_name(recipient), standing_text(recipient.standing)
+    parts = [
+        f"receives {count_noun(received, 'data item')} for {count_noun(len(recipient.outbound), 'function')}"
+        if received
+        else "receives no data",
+        *(
+            [f"sends {count_noun(sent, 'data item')} for {count_noun(len(recipient.inbound), 'function')}"]
+            if sent
+            else []
+        ),
+    ]
+    headline = f"{name} {' and '.join(parts)}"
+    if authorized is None:
+        needs = "" if role == "processor" else "needs your authorization for each function"
+        return StatusLine("attention" if needs else "good", headline, [*filter(None, (role, needs))])
+    if not recipient.functions:
+        return StatusLine("good", headline, [role])
+    if not authorized:
+        return StatusLine("attention", headline, [role, "you have not authorized"])
+    every = len(authorized) == len(recipient.functions)
+    what = "it" if every else f"{len(authorized)} of {len(recipient.functions)} functions"
+    return StatusLine("good", headline, [role, f"you have authorized {what}"])
+
+
+def overview_document(recipients: Sequence[ListedRecipient], listed: Subprocessors) -> Section:
     """All recipients and the list of subprocessors."""
-    known = Table("Subprocessors by name", SUBPROCESSOR_HEADINGS, subprocessor_rows(listed))
+    known = Table.filled("Subprocessors by name", SUBPROCESSOR_HEADINGS, subprocessor_rows(listed))
+    rows = recipient_rows([each.recipient for each in recipients])
     return Section(
         "Recipients",
         (
-            Table("Recipients by name", RECIPIENT_HEADINGS, recipient_rows(recipients)),
+            _overview_status(recipients),
+            Table.filled("Recipients by name", RECIPIENT_HEADINGS, rows),
             Section("Subprocessors", (known if known else "There are no subprocessors.",)),
         ),
     )
+
+
+def _overview_status(recipients: Sequence[ListedRecipient]) -> StatusLine:
+    """How many recipients there are by role, and which of them may not get anything now."""
+    roles = Counter(standing_text(each.recipient.standing) for each in recipients)
+    unlisted = [each.recipient.recipient for each in recipients if not each.is_listed]
+    uncovered = [each.recipient.recipient for each in recipients if each.recipient.outbound and not each.has_contract]
+    needs = [
+        *([f"not on the list of subprocessors: {', '.join(unlisted)}"] if unlisted else []),
+        *([f"no contract that permits sending: {', '.join(uncovered)}"] if uncovered else []),
+    ]
+    counts = [count_noun(number, role) for role, number in sorted(roles.items())]
+    return StatusLine("attention" if needs else "good", count_noun(len(recipients), "recipient"), [*needs, *counts])
 
 
 def recipient_rows(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
@@ -140,7 +227,7 @@ def recipient_rows(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
         (
             recipient.recipient,
             recipient.about,
-            recipient.standing,
+            standing_text(recipient.standing),
             _field_counts(recipient),
             ", ".join(recipient.functions),
         )
@@ -182,7 +269,7 @@ def form_text(field: SharedField) -> str:
 
 
 def introduction(recipient: Recipient) -> Iterator[str]:
-    """The paragraphs above all functions: description, standing and contract."""
+    """The paragraphs above all functions: description, role and contract."""
     if recipient.about:
         yield f"For {recipient.about}."
     yield _STANDING_TEXTS[recipient.standing]
@@ -202,7 +289,7 @@ def _no_data_sentence(recipient: Recipient) -> str:
 
 def _contract_sentences(recipient: Recipient) -> Iterator[str]:
     contract = recipient.contract
-    if recipient.standing == "independent":
+    if recipient.standing == "independent_controller":
         yield "Data is exchanged only under the tenant's own contract with this recipient."
         yield "No contract is offered." if contract is None else f"The offered contract: {_terms_sentence(contract)}"
     elif contract is not None:
@@ -227,7 +314,7 @@ def recipient_contract_text(recipient: Recipient) -> str:
     if recipient.contract is None:
         return "none"
     text = contract_text(recipient.contract)
-    return text if recipient.standing == "agent" else f"each tenant's own; offered: {text}"
+    return text if recipient.standing == "processor" else f"each tenant's own; offered: {text}"
 
 
 def contract_text(contract: Contract) -> str:
@@ -240,8 +327,8 @@ def contract_text(contract: Contract) -> str:
 
 def _function_texts(function: Function) -> Iterator[str]:
     if function.text:
-        yield f"{function.text} (text {function.text_version})"
-    yield f"Purpose: {function.purpose}."
+        yield f"{function.text} (version {function.text_version} of this text)"
+    yield f"Purpose: {plain_name(function.purpose)}."
     if function.aggregate:
         yield f"Only counts and statistics of groups, never single records: {function.aggregate}."
     if function.requires:
@@ -262,6 +349,22 @@ def _field_row(field: SharedField) -> FieldRow:
     return name, example_text(field), treated_example(field), field.about + _conditions_text(field), form_text(field)
 
 
+def _page_row(field: SharedField) -> FieldRow:
+    """The row of a field on a page: its name, and its form in words."""
+    row = field.listed_as
+    key = field.label or field.key
+    name = key if field.label or field.key in re.split(r",\s*", row) else f"{row}: {key}"
+    return name, example_text(field), treated_example(field), field.about + _conditions_text(field), _form_words(field)
+
+
+def _form_words(field: SharedField) -> str:
+    """The form of a field in plain words."""
+    if field.passes or not field.chain:
+        return form_text(field)
+    text = REPORT_WORDS.treatment(field.form)
+    return f"{text}; only {', '.join(field.values)}" if field.values else text
+
+
 def _conditions_text(field: SharedField) -> str:
     """Conditions for sending a field, in words: optional, or a minimum version of the protocol."""
     words = ["optional"] if field.optional else []
@@ -277,6 +380,12 @@ class ListedRecipient:
     is_listed: bool
     on: date
 
+    @property
+    def has_contract(self) -> bool:
+        """Whether a contract permits sending on this day."""
+        contract = self.recipient.contract
+        return contract is not None and contract.permits_transmission and contract.holds(self.on)
+
     def to_json(self) -> dict[str, Any]:
         """The recipient as `recipient list --json` prints it."""
         recipient, contract = self.recipient, self.recipient.contract
@@ -285,17 +394,18 @@ class ListedRecipient:
             "standing": recipient.standing,
             "listed": self.is_listed,
             "contract": None if contract is None else contract.reference,
-            "in_force": contract is not None and contract.permits_transmission and contract.holds(self.on),
+            "in_force": self.has_contract,
             "functions": list(recipient.functions),
             "outbound": _count_rows(recipient.outbound),
             "inbound": _count_rows(recipient.inbound),
         }
 
-    def lines(self) -> Iterator[str]:
-        """The standing, the numbers of rows that are sent and received, and the functions."""
+    def cells(self) -> tuple[str, ...]:
+        """The role, the numbers of rows that are sent and received, and the functions."""
         recipient = self.recipient
-        rows = f"out {_count_rows(recipient.outbound)}  in {_count_rows(recipient.inbound)}"
-        yield f"{recipient.recipient}  {recipient.standing}  {rows}  {', '.join(recipient.functions) or 'nothing is shared'}"
+        counts = (f"{_count_rows(recipient.outbound)}", f"{_count_rows(recipient.inbound)}")
+        functions = ", ".join(recipient.functions) or "nothing is shared"
+        return recipient.recipient, standing_text(recipient.standing), *counts, functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,17 +422,18 @@ class RecipientOverview(JsonResult):
     @property
     def document(self) -> Section:
         """The list as a page."""
-        return overview_document([each.recipient for each in self.recipients], self.subprocessors)
+        return overview_document(self.recipients, self.subprocessors)
 
-    def lines(self) -> Iterator[str]:
-        """A line for each recipient and each subprocessor, or the page as Markdown."""
+    def lines(self) -> Iterator[Line]:
+        """A table of the recipients and a line for each subprocessor, or the page as Markdown."""
         if self.markdown:
             yield from markdown_page(self.document).splitlines()
             return
         if not self.recipients:
             yield f"no recipients in {self.folder}"
-        for recipient in self.recipients:
-            yield from recipient.lines()
+        else:
+            head = ("recipient", "role", "sent", "received", "functions")
+            yield Table("", head, [each.cells() for each in self.recipients])
         if self.subprocessors.entries:
             yield from ("", "subprocessors:", *map(_subprocessor_line, self.subprocessors.entries))
 

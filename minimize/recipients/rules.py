@@ -45,7 +45,7 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
         RefusalRule(
             "N010",
             "no_contract",
-            "the agent has no contract, or tenants have no contract with the independent recipient",
+            "the processor has no contract, or tenants have no contract with the independent controller",
             "the tenant has no contract with the recipient",
             "Run `minimize contract record TENANT RECIPIENT --reference REFERENCE --offered`.",
         ),
@@ -70,7 +70,7 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
             "the tenant's contract with the recipient does not permit all of these fields",
             "Request only the permitted fields, or record a contract that permits the others.",
         ),
-        RefusalRule("N014", "not_listed", "an agent is not on the list of subprocessors"),
+        RefusalRule("N014", "not_listed", "a processor is not on the list of subprocessors"),
         RefusalRule(
             "N015",
             "requires",
@@ -79,31 +79,47 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
             "Run `minimize functions list TENANT`, then `minimize functions confirm`.",
         ),
         RefusalRule("N016", "no_connector", "a pass-through secret was not given"),
-        RefusalRule("N017", "no_tenant", "records name no tenant, so that no consent can apply"),
+        RefusalRule("N017", "no_tenant", "records name no tenant, so that no authorization can apply"),
         RefusalRule("N020", "purpose", "the policy does not list the purpose, or the function has another purpose"),
         RefusalRule("N021", "outside_policy", "the policy does not release the field for the purpose"),
         RefusalRule("N022", "unaskable", "the condition of a field reads data that the output no longer holds"),
-        RefusalRule("N030", "no_consent", "tenants have not given consent", "no consent covers them"),
-        RefusalRule("N031", "refused", "tenants refused consent", "consent was refused"),
-        RefusalRule("N032", "withdrawn", "tenants withdrew their consent", "consent was withdrawn"),
-        RefusalRule("N033", "expired", "the consent of tenants has expired", "consent has expired"),
-        RefusalRule("N034", "not_yet", "the consent of tenants is not valid yet", "consent is not valid yet"),
-        RefusalRule("N035", "other_text", "tenants agreed to another text", "consent was given to another text"),
         RefusalRule(
-            "N036", "other_purpose", "tenants agreed to another purpose", "consent was given for another purpose"
+            "N030",
+            "no_consent",
+            "tenants have not authorized the function",
+            "no authorization by the tenant covers them",
         ),
-        RefusalRule("N037", "other_standing", "the recipient has since changed between agent and independent"),
+        RefusalRule("N031", "refused", "tenants refused the authorization", "the tenant refused the authorization"),
+        RefusalRule(
+            "N032", "withdrawn", "tenants withdrew their authorization", "the tenant withdrew its authorization"
+        ),
+        RefusalRule(
+            "N033", "expired", "the tenants' authorization has expired", "the tenant's authorization has expired"
+        ),
+        RefusalRule(
+            "N034",
+            "not_yet",
+            "the tenants' authorization is not valid yet",
+            "the tenant's authorization is not valid yet",
+        ),
+        RefusalRule("N035", "other_text", "tenants authorized another text", "the tenant authorized another text"),
+        RefusalRule(
+            "N036", "other_purpose", "tenants authorized another purpose", "the tenant authorized another purpose"
+        ),
+        RefusalRule(
+            "N037", "other_standing", "the recipient has since changed between processor and independent controller"
+        ),
         RefusalRule(
             "N038",
             "other_fields",
-            "tenants agreed to other fields, or to another form of the fields",
-            "consent does not cover these fields in this form",
+            "tenants authorized other fields, or another form of the fields",
+            "the tenant's authorization does not cover these fields in this form",
         ),
         RefusalRule(
             "N039",
             "no_explicit_consent",
-            "the administrator of tenants did not explicitly agree to an independent recipient",
-            "the recipient is independent, and no administrator has explicitly agreed",
+            "the administrator of tenants did not explicitly authorize an independent controller",
+            "the recipient is an independent controller, and no administrator has explicitly authorized it",
         ),
         RefusalRule(
             "N040", "collection_off", "records are withheld by collection settings, conditions, retention or an erasure"
@@ -112,7 +128,7 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
         RefusalRule("N042", "nothing_left", "nothing is left to send"),
         RefusalRule("N050", "category", "the category of the payload exceeds `must_be`"),
         RefusalRule("N051", "differs", "the payload is not as declared"),
-        RefusalRule("N052", "consent_ended", "the consent of tenants ended while the payload was made"),
+        RefusalRule("N052", "consent_ended", "the tenants' authorization ended while the payload was made"),
         RefusalRule("N053", "threshold", "an aggregate was published under a lower threshold than today's"),
     )
 }
@@ -140,7 +156,7 @@ def rule_reason(
 
 
 def tenant_reason(word: str, tenants: int | None, rows: int | None, *, independent: bool) -> RefusalReason:
-    """The reason why the rows of some tenants are withheld; `word` is the state of their consents, or another rule.
+    """The reason why the rows of some tenants are withheld; `word` is the state of their authorizations, or another rule.
 
     The numbers of tenants and rows are None if they are not known.
     """
@@ -183,10 +199,10 @@ class Party:
     def objections(self) -> Iterator[RefusalReason]:
         """Every rule that forbids the transfer for all tenants."""
         yield from self._manifest()
-        if self.recipient.standing == "agent":
+        if self.recipient.standing == "processor":
             yield from self._contract()
         if not all(self.recipients.is_listed(self.recipient, day) for day in self.days):
-            hint = "Add an entry to the list: an agent must be listed."
+            hint = "Add an entry to the list: a processor must be listed."
             yield rule_reason(
                 "not_listed", f"{self.recipient.recipient} is not on the list of subprocessors", hint=hint
             )
@@ -202,7 +218,7 @@ class Party:
             yield rule_reason("direction", f"{self.function} of {name} is not {self.direction}")
 
     def _contract(self) -> Iterator[RefusalReason]:
-        """The rules about the contract of the organization with its agent."""
+        """The rules about the contract of the organization with its processor."""
         contract, name = self.recipient.contract, self.recipient.recipient
         if contract is None:
             yield rule_reason("no_contract", f"there is no contract with {name}", hint="Add `contract:` to its file.")

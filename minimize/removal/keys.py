@@ -145,9 +145,7 @@ def _chosen_names(custody: KeyLifecycle, names: Sequence[str], keyring: Keyring)
     if missing:
         name = next((name for name in missing if name in keyring.names()), None)
         if name == NOISE_KEY:
-            hint = (
-                f"The key `{NOISE_KEY}` has one version only: with new noise, the figures of a row could be averaged."
-            )
+            hint = f"The key `{NOISE_KEY}` has one version only: with new noise, the statistics of a row could be averaged."
         elif name is not None:
             hint = f"`{name}` is a key of the keyring. Run `minimize keys add {keyring.path} {name}` for a new version."
         else:

@@ -364,7 +364,7 @@ class RemovalPlan(JsonResult):
         for name, dates in self.dates_left.items():
             names_by_dates.setdefault(dates, []).append(name)
         kept = [
-            f"{', '.join(tables)}: the figures for {', '.join(dates) or 'all'} stay, although some of their records are removed"
+            f"{', '.join(tables)}: statistics for {', '.join(dates) or 'all'} stay, although some of their records are removed"
             for dates, tables in names_by_dates.items()
         ]
         return self._text(kept)

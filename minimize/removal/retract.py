@@ -105,7 +105,7 @@ def _compare_chains(
 
 
 def compare_table_forms(released: Field, today: Field | None, purpose: str) -> FormVerdict:
-    """Compares the form of a field in tables with today's form. A table cannot be converted: its figures are removed or stay."""
+    """Compares the form of a field in tables with today's form. A table cannot be converted: it is removed or stays."""
     if today is None or (is_dropped(today) and not today.in_aggregates):
         return "gone"
     if today.purposes and purpose not in today.purposes:

@@ -229,7 +229,7 @@ class Rewrite:
         )
 
     def _unchanged_tables(self, files: Sequence[PlannedFile]) -> dict[str, tuple[str, ...]]:
-        """The tables that keep their figures although records of these files are removed: dates by name."""
+        """The tables that keep their statistics although records of these files are removed: dates by name."""
         dates = {each.date or "" for each in files if each.name in (RECORDS, RESTRICTED)}
         dates_by_table: dict[str, tuple[str, ...]] = {}
         for (name, on), record_dates in sorted(self.tables_left.items()):

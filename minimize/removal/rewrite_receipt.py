@@ -135,7 +135,7 @@ class RewriteReceipt:
     retention: PolicyRef | None
     """The policy that decided on the files; None if none did."""
     unchanged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The tables that keep their figures although records of them are removed: dates by name."""
+    """The tables that keep their statistics although records of them are removed: dates by name."""
     clock: Clock = utc_now
 
     @property
@@ -227,7 +227,7 @@ class RewriteReceipt:
         return {on: rows for days in days_by_run for on, rows in days.items() if on in dates} or None
 
     def _releases(self, name: str, dates: set[str]) -> Mapping[str, ReleaseEntry] | None:
-        """The release of each date of the rewritten files: a table without its past groups has the same figures."""
+        """The release of each date of the rewritten files: a table without its past groups has the same statistics."""
         releases = (each.outputs[name].releases or {} for each in self.chain if name in each.outputs)
         return {on: entry for by_date in releases for on, entry in by_date.items() if on in dates} or None
 

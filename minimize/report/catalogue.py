@@ -16,7 +16,7 @@ from minimize.pages import Section, Table, TermList
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.columns import column_meanings, describe_form
-from minimize.plan.model import FieldPlan, describe_encryption, remaining_text
+from minimize.plan.model import FieldPlan, describe_encryption
 from minimize.plan.request import FieldRelease
 from minimize.policy.describe import gate_texts, treatment_text
 from minimize.policy.load import load_pipeline
@@ -41,8 +41,8 @@ class FieldEntry:
     """Type in the source."""
     after: str
     """Released form; `absent` if nothing is released."""
-    leaves: str
-    """Remaining form of a value (`everything`, `linkable`, …); empty if nothing is released."""
+    residual: str
+    """What a reader can learn about a value in the worst case (`original`, `linkable`, …); empty if nothing is released."""
     purposes: tuple[str, ...]
     collected: str
     """Condition for collecting the field."""
@@ -52,11 +52,6 @@ class FieldEntry:
     """Outputs that contain the field or data made from it."""
     recipients: tuple[str, ...]
     """Recipients that may get it from this pipeline, with their function."""
-
-    @property
-    def remaining_form(self) -> str:
-        """The remaining form in words."""
-        return remaining_text(self.leaves)
 
     @property
     def meaning_with_unit(self) -> str:
@@ -93,10 +88,11 @@ class DatasetEntry:
 
 
 STATED_KEYS: Final = (
-    *("controller", "contact", "representative", "dpo", "subjects", "transfers", "security"),
-    "organizational_measures",
+    *("controller", "contact", "representative", "dpo", "subjects", "legal_basis", "transfers", "security"),
+    *("organizational_measures", "source", "authority"),
 )
-"""Permitted keys under `processing:` of `minimize.yaml`: facts that no policy contains."""
+"""Permitted keys under `processing:` of `minimize.yaml`: facts that no policy contains. `legal_basis.PURPOSE` states the legal
+basis of one purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +146,17 @@ def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subproces
 def stated_processing(pipelines: Sequence[DocumentedPipeline]) -> dict[str, str]:
     """The statements under `processing:` of the configuration. Raises PolicyError for any other content."""
     config = pipelines[0].pipeline.config
-    if config.is_faulty("processing") or not set(config.processing) <= set(STATED_KEYS):
-        hint = f"Use texts under the keys {', '.join(STATED_KEYS)}."
+    places = {word: _statement_place(word) for word in config.processing}
+    if config.is_faulty("processing") or None in places.values():
+        hint = f"Use texts under the keys {', '.join(STATED_KEYS)}, and legal_basis.PURPOSE."
         raise PolicyError(f"{config.path}: `processing:` has an unknown key or a value that is not a text", hint=hint)
-    return {word: config.processing[word] for word in STATED_KEYS if word in config.processing}
+    return {word: config.processing[word] for word in sorted(places, key=lambda word: (places[word], word))}
+
+
+def _statement_place(word: str) -> int | None:
+    """The place of a key of `processing:` in the record; None for an unknown key."""
+    key, _, purpose = word.partition(".")
+    return STATED_KEYS.index(key) if key in STATED_KEYS and (not purpose or key == "legal_basis") else None
 
 
 def _pipeline_files(path: Path) -> list[Path]:
@@ -233,7 +236,7 @@ def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) 
         category=field.category or "",
         before=str(declared.type),
         after="; ".join(_released_forms(field, released)),
-        leaves=(field.leaves or "") if released.state == "records" else "",
+        residual=(field.residual or "") if released.state == "records" else "",
         purposes=declared.purposes or plan.policy.purposes,
         collected="; ".join(gate_texts(declared, plan.policy)),
         kept=retention_of_field(plan, field) if released.outputs else "",
@@ -282,7 +285,7 @@ _FIELD_COLUMNS: Final = {
     "role": "role",
     "before": "before",
     "after": "after",
-    "remaining form": "remaining_form",
+    "residual": "residual",
     "category": "category",
     "purposes": "purposes",
     "collected if": "collected",

@@ -1,6 +1,6 @@
 """Documentation (`minimize docs`): the record of processing activities (GDPR Art. 30(1)), and all documents.
 
-The record has one entry per pipeline, made from the plan that is enforced. Documents are written as Markdown, HTML and JSON.
+The record has one entry per pipeline, made from the plan that is enforced. `written_documentation` writes the documents.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 from minimize.errors import redact_errors
-from minimize.pages import BulletList, Section, TermList, html_page, markdown_page
+from minimize.pages import BulletList, Section, Table, TermList, markdown_page
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.pipeline import SourceModel
 from minimize.policy.treatments import DROP
 from minimize.recipients import Recipient, Subprocessor
+from minimize.recipients.model import standing_text
 from minimize.recipients.pages import recipient_contract_text
 from minimize.report.catalogue import (
     ORIGIN_NOTE,
-    STATED_KEYS,
     UNLIMITED,
     DatasetEntry,
     DocumentedPipeline,
@@ -36,15 +35,13 @@ from minimize.report.catalogue import (
     subprocessors_of,
 )
 from minimize.results import JsonResult, json_member
-from minimize.stores import PathText, durable_files
 from minimize.techniques import TECHNIQUES
-from minimize.text import json_text
 from minimize.times import duration_text, time_text
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientEntry:
-    """One third party: standing, functions, shared fields, contract."""
+    """One third party: role, functions, shared fields, contract."""
 
     name: str
     standing: str
@@ -136,7 +133,7 @@ def processing_record(
     missing = [about for word, about in _REQUIRED_STATEMENTS.items() if not processing.get(word)]
     missing += [f"{each.pipeline.pipeline}: retention" for each in pipelines if each.plan.policy.retention is None]
     return ProcessingRecord(
-        house=tuple((word, processing[word]) for word in STATED_KEYS if word in processing),
+        house=tuple(processing.items()),
         activities=tuple(map(activity_entry, pipelines)),
         recipients=tuple(map(recipient_entry, recipients)),
         subprocessors=tuple(listed),
@@ -169,7 +166,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
     )
     return RecipientEntry(
         name=recipient.recipient,
-        standing=recipient.standing,
+        standing=standing_text(recipient.standing),
         about=recipient.about,
         functions=tuple(functions),
         fields=tuple(fields),
@@ -279,36 +276,60 @@ def _publications(pipeline: DocumentedPipeline) -> PublicationEntry | None:
 RECORD_SCOPE: Final = (
     "Record under GDPR Art. 30(1), as controller. If you act as processor, keep the record under Art. 30(2) separately."
 )
-_STATEMENT_HEADINGS: Final = {
+STATEMENT_HEADINGS: Final[Mapping[str, str]] = {
     "controller": "Controller",
     "contact": "Contact",
     "representative": "Representative",
     "dpo": "Data protection officer",
     "subjects": "Data subjects",
+    "legal_basis": "Legal basis",
     "transfers": "Transfers to third countries",
     "security": "Security",
     "organizational_measures": "Organizational measures",
+    "source": "Source of the data",
+    "authority": "Supervisory authority",
 }
 
 
 def record_document(record: ProcessingRecord) -> Section:
     """The record of processing activities."""
-    names = ("standing", "about", "functions", "fields", "contract")
-    recipients = entry_table("Recipients", {"recipient": "name", **{name: name for name in names}}, record.recipients)
-    columns = {"name": "name", "from": "from_", "until": "until", "service": "about"}
-    agents = entry_table("Subprocessors", columns, record.subprocessors)
+    recipients = recipients_table(record.recipients)
+    subprocessors = subprocessors_table(record.subprocessors)
     blocks = (
         f"{RECORD_SCOPE} {ORIGIN_NOTE}",
-        TermList([(_STATEMENT_HEADINGS[word], (text,)) for word, text in record.house]),
+        TermList([(statement_heading(word), (text,)) for word, text in record.house]),
         Section("Missing statements", (BulletList(record.missing),)) if record.missing else "",
-        *(Section(each.name, (_activity_terms(each),)) for each in record.activities),
+        *(Section(each.name, (activity_terms(each),)) for each in record.activities),
         Section("Recipients", (recipients,)) if recipients else "",
-        Section("Subprocessors", (agents,)) if agents else "",
+        Section("Subprocessors", (subprocessors,)) if subprocessors else "",
     )
     return Section("Record of processing activities", blocks)
 
 
-def _activity_terms(activity: ActivityEntry) -> TermList:
+def statement_heading(word: str) -> str:
+    """The heading of a statement under `processing:`.
+
+    >>> statement_heading("legal_basis.customer_support")
+    'Legal basis of customer support'
+    """
+    key, _, purpose = word.partition(".")
+    return f"{STATEMENT_HEADINGS[key]} of {purpose.replace('_', ' ')}" if purpose else STATEMENT_HEADINGS[key]
+
+
+def recipients_table(recipients: Sequence[RecipientEntry]) -> Table:
+    """The recipients of the record."""
+    names = {"role": "standing", **{name: name for name in ("about", "functions", "fields", "contract")}}
+    return entry_table("Recipients", {"recipient": "name", **names}, recipients)
+
+
+def subprocessors_table(subprocessors: Sequence[Subprocessor]) -> Table:
+    """The list of subprocessors of the record."""
+    columns = {"name": "name", "from": "from_", "until": "until", "service": "about"}
+    return entry_table("Subprocessors", columns, subprocessors)
+
+
+def activity_terms(activity: ActivityEntry) -> TermList:
+    """What Art. 30(1) requires about an activity, by its letters."""
     return TermList(
         (
             ("Owner", (activity.owner or "not named",)),
@@ -342,32 +363,12 @@ def collect_documentation(paths: Sequence[str], on: date) -> Documentation:
     Raises ConfigurationError, PolicyError, RefusedError.
     """
     known = pipelines_in(paths, on)
-    recipients = recipients_of(known)
+    return document_pipelines(known, stated_processing(known))
+
+
+def document_pipelines(pipelines: Sequence[DocumentedPipeline], stated: dict[str, str]) -> Documentation:
+    """The documentation of loaded pipelines. Takes the statements under `processing:`."""
     return Documentation(
-        tuple(map(dataset_entry, known)),
-        processing_record(known, recipients, stated_processing(known), subprocessors_of(known)),
+        tuple(map(dataset_entry, pipelines)),
+        processing_record(pipelines, recipients_of(pipelines), stated, subprocessors_of(pipelines)),
     )
-
-
-@redact_errors
-def write_documentation(paths: Sequence[str], out: PathText, on: date) -> list[Path]:
-    """Write both documents as of a day into a folder, replacing earlier ones. Returns their paths."""
-    documentation = collect_documentation(paths, on)
-    whole = documentation.to_json()
-    documents = {
-        "catalogue": catalogue_document(documentation.catalogue),
-        "processing": record_document(documentation.record),
-    }
-    files = {}
-    for name, document in documents.items():
-        files[Path(out) / f"{name}.md"] = markdown_page(document)
-        files[Path(out) / f"{name}.html"] = html_page(document)
-        files[Path(out) / f"{name}.json"] = json_text(whole[name])
-    durable_files.with_output_errors(_write_files, files)
-    return list(files)
-
-
-def _write_files(files: Mapping[Path, str]) -> None:
-    for path, text in files.items():
-        durable_files.make_folder(path.parent)
-        durable_files.write_file(path, text.encode())

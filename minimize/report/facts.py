@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Self
 
 from minimize.results import OMIT_IF_EMPTY, JsonResult, json_object
 from minimize.runs.releases import older_text
+from minimize.techniques.base import RESIDUAL_ORDER
 
 ROUNDING_STEP: Final = 5
 
@@ -98,6 +99,10 @@ class RoundedCount:
 
 
 ApprovalAnswer = Literal["yes", "no"]
+RESIDUALS_BY_RISK: Final = (*reversed(RESIDUAL_ORDER), "")
+"""Residuals, the most revealing first; empty if nothing is released."""
+ROLE_ORDER: Final = ("identifier", "secret", "free_text", "sensitive", "quasi")
+"""The roles by risk; all others come last."""
 PartitionState = Literal["kept", "soon", "overdue", "without end"]
 
 
@@ -241,7 +246,27 @@ class FieldFacts(JsonResult):
     """The outputs with its values, or with figures or groups of them."""
     is_unchanged: bool = False
     """Whether its values are released as they are: by the policy, or because the technique changed none."""
-    json_names = "key type role form leaves conditions values changed dropped before before_how after after_how outputs"
+    residual: str = ""
+    """What a reader can learn about a value in the worst case, as in `RESIDUALS_BY_RISK`."""
+    json_names = (
+        "key type role form leaves conditions values changed dropped before before_how after after_how outputs residual"
+    )
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether its values are released unchanged, or can be found, opened or linked."""
+        return self.residual in RESIDUALS_BY_RISK[:4]
+
+    @property
+    def concerns_person(self) -> bool:
+        """Whether its role says that its values identify or describe a person."""
+        return self.role in ROLE_ORDER
+
+    @property
+    def risk_rank(self) -> tuple[int, int]:
+        """Its place among the fields by risk: its role, then its residual."""
+        role = ROLE_ORDER.index(self.role) if self.concerns_person else len(ROLE_ORDER)
+        return role, RESIDUALS_BY_RISK.index(self.residual) if self.residual in RESIDUALS_BY_RISK else 0
 
     @property
     def lost(self) -> RoundedCount:
@@ -428,6 +453,14 @@ class RecipientFacts:
     may_act: bool
     functions: tuple[FunctionFacts, ...]
 
+    @property
+    def is_active(self) -> bool:
+        """Whether a tenant was asked about one of its functions, or data was sent; also if that is not known."""
+        return any(
+            each.acts is None or each.acts or each.consented or each.not_consented or each.recalls
+            for each in self.functions
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -491,6 +524,23 @@ class ReportFacts:
     """The tables whose figures are shown on request."""
     counted_twice: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
     """Batch dates that several of the counted runs read, so that their rows count more than once."""
+    quarantine_limit: float | None = None
+    """The share of quarantined rows above which a run of the current pipeline warns; None without a limit."""
+
+    @property
+    def are_signatures_checked(self) -> bool:
+        """Whether the signatures of the receipts were checked."""
+        return not self.signatures.startswith("not checked")
+
+    @property
+    def released_by_risk(self) -> list[FieldFacts]:
+        """The released fields, those that reveal most about a person first."""
+        return sorted((each for each in self.fields if not each.is_dropped), key=lambda each: each.risk_rank)
+
+    @property
+    def quiet_recipients(self) -> tuple[RecipientFacts, ...]:
+        """The recipients without an authorization, a disclosure or a recall."""
+        return tuple(each for each in self.sharing or () if not each.is_active)
 
     @property
     def dropped(self) -> int:

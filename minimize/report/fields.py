@@ -20,10 +20,13 @@ from minimize.datasets.pipelines import origin_place
 from minimize.datasets.published_output import OutputFile
 from minimize.errors import KeyringError, OutputError, SourceError
 from minimize.plan import request
+from minimize.plan.model import least_revealing, most_revealing, step_residual
 from minimize.plan.request import can_leave
-from minimize.policy.describe import Words, gate_texts
+from minimize.policy.describe import gate_texts
+from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.plain_words import REPORT_WORDS
 from minimize.policy.treatments import Treatment
 from minimize.receipts import FieldReceipt, Receipt
 from minimize.records import RECORDS
@@ -209,26 +212,6 @@ DROPPED: Final = "dropped"
 UNCHANGED: Final = "unchanged"
 
 
-class ReportWords(Words):
-    """Words of a report: a treatment is described by what is left of a value."""
-
-    def treatment(self, do: Treatment) -> str:
-        """A treatment in words.
-
-        >>> from minimize.techniques.mask import Mask
-        >>> ReportWords().treatment((Mask(keep_last=4),))
-        'only the last 4 characters'
-        """
-        return DROPPED if isinstance(do, str) else ", then ".join(step.phrase() for step in do)
-
-    def form(self, field: Field) -> str:
-        """The released form of a field, with its cases."""
-        return "; ".join(self.forms(field, "{form} if {when}"))
-
-
-REPORT_WORDS: Final = ReportWords()
-
-
 _LOSS_REASONS: Final = {"gated": "not collected", "dropped": "dropped by a case", "unparsable": "could not be treated"}
 _NOT_COUNTED: Final = "not recorded in receipts"
 
@@ -281,11 +264,23 @@ def _facts_by_field(
         field_receipts = [each[key] for each in receipts if key in each]
         outputs = newest.outputs_of(key) if key in newest.fields else ()
         if key in tallies:
-            yield _kept_field(policy_field, field_receipts, tallies[key], came.get(key), outputs)
+            facts = _kept_field(policy_field, field_receipts, tallies[key], came.get(key), outputs)
+            yield replace(facts, residual="original" if facts.is_unchanged else _residual(policy, policy_field))
         elif outputs:
             yield _counted_field(policy_field, outputs)
         else:
             yield _dropped_field(policy_field, newest.purpose)
+
+
+def _residual(policy: Policy, declared: Field) -> str:
+    """The residual of a value in the most revealing form of its cases."""
+    roles = [declared.role, *(policy.fields[key].role for key in declared.from_ if key in policy.fields)]
+    branches = [
+        least_revealing(step_residual(step, roles) for step in do)
+        for do in treatments_of(declared)
+        if not isinstance(do, str)
+    ]
+    return most_revealing(branches)
 
 
 def _counted_field(field: Field, outputs: tuple[str, ...]) -> FieldFacts:

@@ -5,27 +5,29 @@ Every declared field is in exactly one group. The groups come from the plans tha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Final
 
-from minimize.arrow.pointers import KEYS, Pointer
 from minimize.errors import ConfigurationError, redact_errors
-from minimize.forms.yaml_nodes import scalar_text
 from minimize.governance.sharing import EligibleFunction
-from minimize.pages import BulletList, Section, Table, TermList, markdown_page
+from minimize.pages import BulletList, Columns, Section, StatusLine, Table, TermList, markdown_page
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.model import FieldPlan
 from minimize.policy.condition import (
     fields_read_by_condition,
 )
-from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate
-from minimize.policy.treatments import Treatment
+from minimize.policy.model import FeatureModel, Field, RecordsGate
+from minimize.policy.plain_words import PlainWords, capitalized, field_name, holds_bytes, plain_name, sizes_in_words
+from minimize.policy.processing_statements import (
+    missing_statements,
+    responsible_section,
+    rights_section,
+    source_text,
+)
 from minimize.report.catalogue import DocumentedPipeline, pipelines_in, stated_processing
-from minimize.report.fields import ReportWords
 from minimize.results import JsonResult
 from minimize.sources import declared_schema
 from minimize.stores import PathText
@@ -37,7 +39,10 @@ class LeafletEntry(JsonResult):
     """One declared field, in the words of the leaflet."""
 
     field: str
+    name: str
+    """What people call it."""
     text: str
+    """Its name, its description and its unit."""
     conditions: tuple[str, ...] = ()
     """The conditions that are met for every value that is seen, except those of the whole dataset."""
     form: str = ""
@@ -74,6 +79,13 @@ class Leaflet(JsonResult):
     """Third parties that may receive parts of the dataset."""
     contacts: tuple[tuple[str, str], ...]
     """Who answers questions."""
+    legal_basis: str = ""
+    source: str = ""
+    """Where the data comes from."""
+    transfers: str = ""
+    """Transfers to third countries."""
+    processing: Mapping[str, str] = field(default_factory=dict)
+    """What `minimize.yaml` states about the processing."""
 
     @property
     def document(self) -> Section:
@@ -98,59 +110,6 @@ def create_leaflet(path: PathText, on: date) -> Leaflet:
     return _LeafletWriter(pipelines[0]).leaflet()
 
 
-class _LeafletWords(ReportWords):
-    """Plain words of one cell. The description of a field follows its name the first time."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._described: set[str] = set()
-
-    def field(self, key: str) -> str:
-        declared = self._policy.fields.get(key)
-        about = "" if declared is None or key in self._described else declared.about
-        self._described.add(key)
-        return f"“{plain_name(key)}”" + (f" ({about})" if about else "")
-
-    def feature(self, name: str) -> str:
-        feature = self._policy.features.get(name, FeatureModel())
-        both = ", for the organization and for the person or device itself" if feature.per_subject else ""
-        return f"the optional collection “{plain_name(name)}” is on{both}"
-
-    def level(self, name: str) -> str:
-        return f"the level of collection is “{name}” or higher"
-
-    def equality(self, key: str, values: Sequence[Any]) -> str:
-        listed = ", ".join(map(_value_text, values))
-        return f"{self.field(key)} is {'one of ' if len(values) > 1 else ''}{listed}"
-
-    def age(self, key: str, age: timedelta, reference: str) -> str:
-        return f"{self.field(key)} is less than {period_text(age)} before {self.field(reference)}"
-
-    def treatment(self, do: Treatment) -> str:
-        if isinstance(do, str):
-            return "nothing"
-        return re.sub(r"`([^`]+)`", lambda match: self.field(match[1]), super().treatment(do))
-
-
-def plain_name(key: str) -> str:
-    """A name of a policy in words.
-
-    >>> plain_name("/apps/*/bundle_size"), plain_name("phone_number")
-    ('apps: bundle size', 'phone number')
-    """
-    parts = Pointer.parse(key).parts
-    words = [part for part in parts if isinstance(part, str)] + (["keys"] if parts[-1:] == (KEYS,) else [])
-    return ": ".join(words).replace("_", " ")
-
-
-def _value_text(value: object) -> str:
-    return f"“{scalar_text(value).replace('_', ' ')}”"
-
-
-def _capitalize(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 class _LeafletWriter:
     """Writes the leaflet of one pipeline."""
 
@@ -165,7 +124,7 @@ class _LeafletWriter:
         }
         """The plans for the other purposes of the policy."""
         self._releases = source.plan.releases
-        self._whole = tuple(map(_capitalize, self._conditions_of_records()))
+        self._whole = tuple(map(capitalized, self._conditions_of_records()))
 
     def leaflet(self) -> Leaflet:
         """The leaflet."""
@@ -176,7 +135,8 @@ class _LeafletWriter:
             groups[group].append(entry)
         stated = stated_processing([self._source])
         contacts = [("Controller", stated.get("controller", "")), ("Contact", stated.get("contact", ""))]
-        contacts += [("Data protection officer", stated.get("dpo", "")), ("Responsible for the rules", policy.owner)]
+        contacts += [("Data protection officer", stated.get("dpo", "")), (_RULES_CONTACT, policy.owner)]
+        sender = job.source.deciding_function[0] if job.source.deciding_function and job.source.is_received else None
         return Leaflet(
             dataset=job.pipeline,
             policy=policy.policy,
@@ -192,6 +152,10 @@ class _LeafletWriter:
             optional=tuple(self._optional()),
             sharing=tuple(map(self._sharing_text, self._source.fed)),
             contacts=tuple((title, text) for title, text in contacts if text),
+            legal_basis=stated.get("legal_basis", ""),
+            source=source_text(stated, sender),
+            transfers=stated.get("transfers", ""),
+            processing=stated,
         )
 
     def _entry(self, planned: FieldPlan) -> tuple[str, LeafletEntry]:
@@ -205,7 +169,9 @@ class _LeafletWriter:
             names = " or ".join(f"“{plain_name(each)}”" for each in purposes)
             conditions = (f"The data is used for another purpose: {names}", *self._conditions(planned.field))
             return "might", self._visible_entry(self._elsewhere[purposes[0]].fields[planned.key], conditions)
-        return "cannot", LeafletEntry(planned.key, self._text(planned.field), note=self._note(planned))
+        return "cannot", LeafletEntry(
+            planned.key, self._name(planned.field), self._text(planned.field), note=self._note(planned)
+        )
 
     def _is_visible(self, planned: FieldPlan) -> bool:
         """Whether an output for this purpose has values of the field."""
@@ -215,6 +181,7 @@ class _LeafletWriter:
         declared = planned.field
         return LeafletEntry(
             declared.key,
+            self._name(declared),
             self._text(declared),
             conditions,
             "; ".join(self._forms(planned)),
@@ -222,10 +189,13 @@ class _LeafletWriter:
             tuple(str(each) for each in self._source.fed if each.sends(declared.key)),
         )
 
+    def _name(self, declared: Field) -> str:
+        return capitalized(field_name(declared))
+
     def _text(self, declared: Field) -> str:
-        """The name of a field in words, its description and its unit."""
         about = f": {declared.about}" if declared.about else ""
-        return _capitalize(plain_name(declared.key)) + about + (f" ({declared.unit})" if declared.unit else "")
+        has_unit = declared.unit and not holds_bytes(declared)
+        return self._name(declared) + about + (f" ({declared.unit})" if has_unit else "")
 
     def _parts(self, declared: Field) -> Iterator[Field]:
         """A field, and those from which it is computed: their conditions and their retention are its own, too."""
@@ -234,21 +204,19 @@ class _LeafletWriter:
     def _conditions(self, declared: Field) -> tuple[str, ...]:
         texts = (text for part in self._parts(declared) for text in self._gate_texts(part))
         by_case = (_BY_CASE,) if declared.cases else ()
-        return (*dict.fromkeys(map(_capitalize, texts)), *by_case)
+        return (*dict.fromkeys(map(capitalized, texts)), *by_case)
 
     def _gate_texts(self, gated: Field | RecordsGate) -> Iterator[str]:
         """The conditions of a field or a record. The first level is always on."""
         is_always_reached = gated.level in self._policy.levels[:1]
-        return _LeafletWords(self._policy).gate(
-            gated.model_copy(update={"level": None}) if is_always_reached else gated
-        )
+        return PlainWords(self._policy).gate(gated.model_copy(update={"level": None}) if is_always_reached else gated)
 
     def _conditions_of_records(self) -> Iterator[str]:
         """The conditions of every record: of the policy, of the pipeline, and the consent to receive it."""
         yield from self._gate_texts(self._policy.records)
         source, records = self._source.pipeline.source, self._source.pipeline.records
         if records is not None and records.collect_if is not None:
-            yield _LeafletWords(self._policy).condition(records.collect_if)
+            yield PlainWords(self._policy).condition(records.collect_if)
         if source.deciding_function is not None:
             recipient, function = source.deciding_function
             way = "receive it from" if source.is_received else "pass it on to"
@@ -256,16 +224,17 @@ class _LeafletWriter:
 
     def _forms(self, planned: FieldPlan) -> Iterator[str]:
         """What is left of a value, with each case, and in statistics if that differs."""
-        words = _LeafletWords(self._policy)
+        words = PlainWords(self._policy)
         released = self._releases[planned.key]
         if planned.gives is not None and released.state in ("records", "other purposes"):
             yield words.form(planned.field)
             if planned.field.from_:
                 yield f"computed from {' and '.join(map(words.field, planned.field.from_))}"
             if planned.field.in_aggregates and released.statistics:
-                yield f"in statistics: {words.treatment(planned.field.in_aggregates)}"
+                yield f"in statistics: {sizes_in_words(planned.field, words.treatment(planned.field.in_aggregates))}"
         else:
-            yield f"only in statistics about groups: {words.treatment(planned.field.in_aggregates or planned.steps)}"
+            text = words.treatment(planned.field.in_aggregates or planned.steps)
+            yield f"only in statistics about groups: {sizes_in_words(planned.field, text)}"
 
     def _retention_text(self, declared: Field) -> str:
         features = [self._policy.features.get(part.feature or "") for part in self._parts(declared)]
@@ -308,13 +277,13 @@ class _LeafletWriter:
                 if exact is None
                 else f", and all numbers are exact (reason: {exact.because})"
             )
-            yield f"{_capitalize(plain_name(name))}: {below}" + (
+            yield f"{capitalized(plain_name(name))}: {below}" + (
                 "" if kept is None else f"; kept for {period_text(kept)}"
             )
 
     def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         for name, feature in self._policy.features.items():
-            yield _capitalize(plain_name(name)), tuple(_feature_texts(feature))
+            yield capitalized(plain_name(name)), tuple(_feature_texts(feature))
         if self._policy.levels:
             first, *higher = self._policy.levels
             yield (
@@ -332,11 +301,12 @@ class _LeafletWriter:
         return f"{eligible}, for {plain_name(eligible.function.purpose)}: {what}. {about}"
 
 
+_RULES_CONTACT: Final = "Responsible for the rules"
 _BY_CASE: Final = "It depends on the record, as the form says"
 _STANDING_TEXTS: Final = {
-    "agent": "It works on behalf of the provider of this service, under a contract.",
-    "independent": "It acts for itself. It receives something only if the administrator of the organization has agreed and a "
-    "contract permits it.",
+    "processor": "It works on behalf of the provider of this service, under a contract.",
+    "independent_controller": "It acts for itself. It receives something only if the organization's administrator has agreed "
+    "and a contract permits it.",
 }
 
 
@@ -350,7 +320,7 @@ def _fields_of_conditions(declared: Field) -> set[str]:
 
 
 def _names(fields: Iterable[Field]) -> str:
-    return ", ".join(f"“{plain_name(each.key)}”" for each in fields)
+    return ", ".join(f"“{field_name(each)}”" for each in fields)
 
 
 _HOLDERS: Final = {
@@ -362,7 +332,7 @@ _HOLDERS: Final = {
 
 def _feature_texts(feature: FeatureModel) -> Iterator[str]:
     if feature.about:
-        yield _capitalize(feature.about)
+        yield capitalized(feature.about)
     if feature.holders:
         yield f"Only {' or '.join(_HOLDERS[each] for each in feature.holders)} can turn it on"
     if feature.per_subject:
@@ -372,29 +342,58 @@ def _feature_texts(feature: FeatureModel) -> Iterator[str]:
 
 
 def leaflet_document(leaflet: Leaflet) -> Section:
-    """The leaflet as a page."""
+    """The leaflet as a page: who sees what at a glance, then what GDPR Art. 13 asks for, then each item."""
     name = plain_name(leaflet.dataset)
+    groups = (leaflet.can_see, leaflet.might_see, leaflet.cannot_see)
+    names = [[each.name for each in group] for group in groups]
+    titles = ("Your organization can see", "Your organization might see", "Your organization cannot see")
     return Section(
         f"What your organization can see: {name}",
         (
-            f"This page is about the dataset “{name}”. It is generated from the rules that the system enforces "
-            f"({leaflet.policy}, version {leaflet.version}).",
-            "“Your organization” is the organization that manages your device or account, together with the provider that "
-            "runs this service for it.",
-            f"The data is used for this purpose: {plain_name(leaflet.purpose)}. Profiling, advertising, marketing and sale "
-            f"are refused as purposes. How long the data is kept, from the time of the event: {leaflet.retention}.",
-            Section("Your organization can see", tuple(_can_see(leaflet))),
-            Section("Your organization might see", tuple(_might_see(leaflet))),
-            Section("Your organization cannot see", tuple(_cannot_see(leaflet))),
+            _leaflet_status(leaflet),
+            Columns([(f"{title}: {len(each)}", each) for title, each in zip(titles, names, strict=True)]),
+            f"This privacy notice is about the dataset “{name}”. It is generated from the rules that the system enforces "
+            f"({leaflet.policy}, version {leaflet.version}). “Your organization” is the organization that manages your device "
+            "or account, together with the provider that runs this service for it.",
+            _facts_of_processing(leaflet),
+            responsible_section(leaflet.processing),
+            Section(titles[0], tuple(_can_see(leaflet)), is_folded=True),
+            Section(titles[1], tuple(_might_see(leaflet)), is_folded=True),
+            Section(titles[2], tuple(_cannot_see(leaflet)), is_folded=True),
             *_further_sections(leaflet),
         ),
     )
 
 
+def _leaflet_status(leaflet: Leaflet) -> StatusLine:
+    """What the notice still lacks, else how much can be seen."""
+    missing = missing_statements(leaflet.processing)
+    if missing:
+        return StatusLine("attention", "Before you publish this notice", missing)
+    counts = [len(group) for group in (leaflet.can_see, leaflet.might_see, leaflet.cannot_see)]
+    return StatusLine("good", f"{counts[0]} items can be seen, {counts[1]} might be, {counts[2]} cannot be")
+
+
+def _facts_of_processing(leaflet: Leaflet) -> Section:
+    recipients = "; ".join(leaflet.sharing) or "no third party"
+    terms = [
+        (
+            "Purpose",
+            f"{plain_name(leaflet.purpose)}; profiling, advertising, marketing and sale are refused as purposes",
+        ),
+        ("Legal basis", leaflet.legal_basis),
+        ("Kept for", f"{leaflet.retention}, from the time of the event"),
+        ("Source", leaflet.source),
+        ("Recipients", recipients),
+        ("Transfers to other countries", leaflet.transfers),
+    ]
+    return Section("Why, for how long, and for whom", (TermList([(title, (text,)) for title, text in terms]),))
+
+
 def _can_see(leaflet: Leaflet) -> Iterator[str | Table]:
     head = ("what", "in which form", "kept for", "may be passed on to")
     rows = [(each.text, each.form, each.retention, ", ".join(each.recipients)) for each in leaflet.can_see]
-    yield _filled_table("Seen in every record", head, rows) if rows else "Nothing without a condition."
+    yield Table.filled("Seen in every record", head, rows) if rows else "Nothing without a condition."
 
 
 def _might_see(leaflet: Leaflet) -> Iterator[str | Table | BulletList]:
@@ -406,23 +405,17 @@ def _might_see(leaflet: Leaflet) -> Iterator[str | Table | BulletList]:
         (item.text, "; ".join(item.conditions), item.form, item.retention, ", ".join(item.recipients))
         for item in leaflet.might_see
     ]
-    yield _filled_table("Seen under a condition", head, rows) if rows else "Nothing else."
+    yield Table.filled("Seen under a condition", head, rows) if rows else "Nothing else."
     if rows:
         yield "Where such an item is present, that alone can show that its condition is met."
 
 
 def _cannot_see(leaflet: Leaflet) -> Iterator[str | Table | Section | BulletList]:
     rows = [(each.text, each.note) for each in leaflet.cannot_see]
-    yield _filled_table("Discarded before anything is stored", ("what", "but"), rows)
+    yield Table.filled("Discarded before anything is stored", ("what", "but"), rows)
     if leaflet.forbidden:
         yield f"A record that contains one of these is refused as a whole: {', '.join(leaflet.forbidden)}."
     yield "Everything that is not listed on this page is discarded, too. Another dataset can contain an item of this list."
-
-
-def _filled_table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table without the columns that are empty in every row."""
-    filled = [place for place in range(len(head)) if any(row[place] for row in rows)]
-    return Table(caption, [head[place] for place in filled], [[row[place] for place in filled] for row in rows])
 
 
 def _further_sections(leaflet: Leaflet) -> Iterator[Section]:
@@ -438,18 +431,14 @@ def _further_sections(leaflet: Leaflet) -> Iterator[Section]:
         yield Section("Optional collection", (about, TermList(leaflet.optional)))
     nothing = "Nothing in this dataset is passed on to third parties."
     yield Section("Who else may receive it", (BulletList(leaflet.sharing) if leaflet.sharing else nothing,))
-    yield Section(
-        "What this page does not show",
-        (
-            BulletList(
-                (
-                    "A code (pseudonym) replaces a name or number, but the record is still about the same person or device. "
-                    "The keepers of the secret key can find it again. This reduces what can be seen; it is not anonymous.",
-                    "Whether an optional collection is on for your organization. Its administrator can tell you.",
-                    "Other datasets. Each has a page of its own.",
-                )
-            ),
-        ),
+    yield rights_section(leaflet.processing)
+    limits = (
+        "A code (pseudonym) replaces a name or number, but the record is still about the same person or device. "
+        "The keepers of the secret key can find it again. This reduces what can be seen; it is not anonymous.",
+        "Whether an optional collection is on for your organization. Its administrator can tell you.",
+        "Other datasets. Each has a page of its own.",
     )
-    if leaflet.contacts:
-        yield Section("Questions", (TermList([(title, (text,)) for title, text in leaflet.contacts]),))
+    yield Section("What this page does not show", (BulletList(limits),), is_folded=True)
+    responsible = [(title, (text,)) for title, text in leaflet.contacts if title == _RULES_CONTACT]
+    if responsible:
+        yield Section("Questions about the rules", (TermList(responsible),))

@@ -105,7 +105,7 @@ def measure_risk(
         place = Workspace(ledger, pipeline=str(place), keys=keys, region=region).target
     if "://" not in str(place) and not Path(str(place)).exists():
         raise ConfigurationError(
-            f"{place} does not exist", hint="Pass a Parquet or CSV file, an output, or a pipeline."
+            f"{place}: the file or folder does not exist", hint="Pass a Parquet or CSV file, an output, or a pipeline."
         )
     if not _is_output(place):
         measured = _measure_file(Path(str(place)), measured_request)
@@ -325,7 +325,7 @@ def _file_schema(path: Path) -> pa.Schema:
         hint = "Pass a Parquet or CSV file, an output folder, or a pipeline."
         raise ConfigurationError(f"{path.name} is not a file that can be measured", hint=hint)
     if not path.is_file():
-        raise SourceError(f"{path.name} does not exist", hint="Check the path.")
+        raise SourceError(f"{path.name}: the file does not exist", hint="Check the path.")
     return read_schema(FilePart(path, path.parent))
 
 

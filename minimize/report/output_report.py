@@ -67,6 +67,7 @@ from minimize.report.facts import (
 from minimize.report.fields import field_facts, undeclared_counts
 from minimize.report.figures import draw_figures, table_datasets, table_figures, tables_of
 from minimize.report.remaining_risk import risk_facts
+from minimize.report.status import report_status, status_json
 from minimize.results import Summary
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import ExplainableSettings
@@ -356,6 +357,7 @@ def render_summary(facts: ReportFacts, width: int) -> str:
 
 
 def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
+    yield "status", str(report_status(facts)).replace("`", "")
     yield "rows", _rows_line(facts)
     yield "quarantined as", ", ".join(f"{code} {count}" for code, count in facts.flow.quarantined.items())
     for output in facts.outputs:
@@ -444,8 +446,8 @@ class OutputReport:
     facts: ReportFacts = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The facts as a JSON object."""
-        return self.facts.to_json()
+        """The status and the facts as a JSON object."""
+        return {"status": status_json(report_status(self.facts)), **self.facts.to_json()}
 
     def summary(self, width: int = 100) -> str:
         """The facts in a few lines of at most `width` characters. A single longer word may exceed it."""
@@ -460,6 +462,7 @@ class OutputReport:
         return render_page(
             "report.html",
             facts=self.facts,
+            status=report_status(self.facts),
             figures=draw_figures(self.facts),
             tables=[(table, list(table_figures(table))) for table in self.facts.tables],
         )
@@ -549,4 +552,13 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         risk=risk,
         tables=tuple(tables_of(context)),
         counted_twice=tuple(dates_counted_twice(chain)),
+        quarantine_limit=_quarantine_limit(context),
     )
+
+
+def _quarantine_limit(context: ReportContext) -> float | None:
+    """The lowest share of quarantined rows at which a run of the current pipeline warns or stops."""
+    if context.pipeline is None:
+        return None
+    limits = context.pipeline.quarantine
+    return min((each for each in (limits.fail_above, limits.stop_above) if each is not None), default=None)

@@ -31,14 +31,14 @@ from minimize.governance.subjects import request_statuses
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.ledger.kinds import DISCLOSURE, RECALL, TENANT_SHARE, Disclosure, TenantShare
-from minimize.pages import BulletList, Section, Table, markdown_page
+from minimize.pages import BulletList, Section, StatusLevel, StatusLine, Table, markdown_page
 from minimize.policy.model import Policy
+from minimize.policy.plain_words import capitalized, plain_name
 from minimize.receipts import Receipt
 from minimize.recipients import Recipient, Recipients, load_configured_recipients
 from minimize.recipients.pages import contract_text
 from minimize.report.context import hidden_reason
 from minimize.report.facts import HiddenPart
-from minimize.report.leaflet import plain_name
 from minimize.runs.verify import check_output
 from minimize.settings.tenants import load_regions
 from minimize.stores import PathText, local_path
@@ -67,9 +67,14 @@ class TenantReportPart:
         return [dict(zip(self.head, row, strict=True)) for row in self.rows]
 
     def section(self, title: str) -> Section:
-        """The section of the page."""
-        table = Table(title, self.head, self.rows)
-        return Section(title, (self.about, table if table else self.empty))
+        """The section of the page. Sections that a reader rarely needs are folded."""
+        table = Table.filled("", self.head, self.rows)
+        return Section(title, (self.about, table if table else self.empty), is_folded=title not in _OPEN_SECTIONS)
+
+    def column(self, name: str) -> list[str]:
+        """The cells of a column."""
+        place = self.head.index(name)
+        return [row[place] for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +89,72 @@ class TenantReport:
     """Parts that could not be determined here, with the reason."""
 
     @property
+    def status(self) -> StatusLine:
+        """Verification, approval, rows sent, open requests and incidents, as far as they could be determined."""
+        facts = [*self._status_facts()]
+        levels = {level for level, _ in facts}
+        worst: StatusLevel = next((level for level in _WORST_FIRST if level in levels), "good")
+        return StatusLine(worst, "", [text for _, text in facts])
+
+    def _status_facts(self) -> Iterator[tuple[StatusLevel, str]]:
+        results = self._cells("Verification", "result")
+        failed = [each for each in results if each != "passed"]
+        if failed:
+            yield "bad", f"Verification failed for {count_noun(len(failed), 'dataset')}"
+        else:
+            yield ("good", "Verification passed") if results else ("attention", "Nothing was verified")
+        invalid = [*self._cells("Receipts", "signature"), *self._cells("Disclosures", "signature")].count("not valid")
+        if invalid:
+            yield "bad", f"{count_noun(invalid, 'signature')} not valid"
+        yield from self._approval_fact()
+        sent = sum(map(_parse_count, self._cells("Disclosures", "rows of this tenant")))
+        yield "good", f"{count_noun(sent, 'row')} sent"
+        yield self._requests_fact()
+        incidents = len(self._cells("Incidents", "incident"))
+        if incidents:
+            yield "attention", count_noun(incidents, "incident")
+        if self.not_shown:
+            yield "attention", f"{count_noun(len(self.not_shown), 'part')} not shown"
+
+    def _approval_fact(self) -> Iterator[tuple[StatusLevel, str]]:
+        approvals = self._cells("Policies in force", "approved")
+        unapproved, policies = approvals.count("not approved"), len(approvals)
+        if unapproved:
+            yield (
+                "attention",
+                "policy not approved" if policies == 1 else f"{unapproved} of {policies} policies not approved",
+            )
+        elif policies:
+            yield "good", "policy approved" if policies == 1 else f"{policies} policies approved"
+
+    def _requests_fact(self) -> tuple[StatusLevel, str]:
+        states = zip(self._cells("Requests", "state"), self._cells("Requests", "number"), strict=True)
+        open_requests = sum(_parse_count(number) for state, number in states if state in ("open", "failed"))
+        overdue = sum(map(_parse_count, self._cells("Requests", "overdue")))
+        text = count_noun(open_requests, "open request")
+        if overdue:
+            return "bad", f"{text}, {overdue:,} overdue"
+        return "attention" if open_requests else "good", text
+
+    def _cells(self, title: str, column: str) -> list[str]:
+        part = self.parts.get(title)
+        return [] if part is None else part.column(column)
+
+    @property
     def document(self) -> Section:
         """The report as a page."""
-        hidden = [f"{_capitalize(each.what)}: {each.why}." for each in self.not_shown]
+        hidden = [f"{capitalized(each.what)}: {each.why}." for each in self.not_shown]
         head = (
-            f"State at {minute_text(self.at)}, from the signed records of the service, for the auditor of this tenant."
+            f"About {self.tenant}. State at {minute_text(self.at)}, from the signed records of the service, for the auditor of "
+            "this tenant."
         )
+        titles = sorted(self.parts, key=lambda title: title not in _OPEN_SECTIONS)
         return Section(
-            f"Report about {self.tenant}",
+            "Tenant report",
             (
+                self.status,
                 head,
-                *(part.section(title) for title, part in self.parts.items()),
+                *(self.parts[title].section(title) for title in titles),
                 Section("What this report does not show", (BulletList((*hidden, *_NEVER_SHOWN)),)),
             ),
         )
@@ -104,6 +164,7 @@ class TenantReport:
         return {
             "tenant": self.tenant,
             "at": seconds_text(self.at),
+            "status": {"level": self.status.level, "facts": list(self.status.items)},
             "sections": {title.lower().replace(" ", "_"): part.to_json() for title, part in self.parts.items()},
             "not_shown": [each.what for each in self.not_shown] + list(_NEVER_SHOWN),
         }
@@ -111,6 +172,15 @@ class TenantReport:
     def lines(self) -> Sequence[str]:
         """The report as Markdown."""
         return markdown_page(self.document).rstrip("\n").split("\n")
+
+
+_WORST_FIRST: Final[tuple[StatusLevel, ...]] = ("bad", "attention", "good")
+_OPEN_SECTIONS: Final = ("Policies in force", "Verification", "Disclosures", "Incidents", "Requests")
+"""The sections that come first on the page; the others are folded."""
+
+
+def _parse_count(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 _NEVER_SHOWN: Final = (
@@ -257,8 +327,8 @@ def _policies(view: _TenantView) -> TenantReportPart:
         for receipt, file in ((each.written_by.receipt, each) for each in view.files(place))
     )
     about = (
-        "The policies under which the data of this tenant that is in force was written. The leaflet of a dataset describes its "
-        "fields."
+        "The policies under which the data of this tenant that is in force was written. The privacy notice of a dataset "
+        "(`minimize leaflet`) describes its fields."
     )
     return TenantReportPart(about, head, list(rows), "No output has data of this tenant.")
 
@@ -346,11 +416,13 @@ def _recipients(view: _TenantView) -> TenantReportPart:
         )
         for recipient in known
     ]
-    head = ("recipient", "standing", "about", "functions", "sent of this tenant")
+    head = ("recipient", "role", "about", "functions", "sent of this tenant")
     return TenantReportPart("The third parties that can receive or send data.", head, rows, "There are no recipients.")
 
 
-_STANDINGS: Final = MappingProxyType({"agent": "processor (subprocessor)", "independent": "independent controller"})
+_STANDINGS: Final = MappingProxyType(
+    {"processor": "processor (subprocessor)", "independent_controller": "independent controller"}
+)
 
 
 def _subprocessors(view: _TenantView) -> TenantReportPart:
@@ -370,7 +442,7 @@ def _subprocessors(view: _TenantView) -> TenantReportPart:
 def _contracts(view: _TenantView) -> TenantReportPart:
     known = [view.recipients.load(name) for name in view.recipients.names()]
     rows = [
-        *(_agent_row(view, each) for each in known if each.standing == "agent"),
+        *(_processor_row(view, each) for each in known if each.standing == "processor"),
         *(
             (
                 contract.recipient,
@@ -382,13 +454,13 @@ def _contracts(view: _TenantView) -> TenantReportPart:
         ),
     ]
     about = (
-        "The contracts of this tenant with independent recipients, and those of the organization with its processors. Without a "
+        "The contracts of this tenant with independent controllers, and those of the organization with its processors. Without a "
         "contract that permits it, no data of this tenant is sent or received."
     )
     return TenantReportPart(about, ("recipient", "whose", "contract", "in force"), rows, "There are no contracts.")
 
 
-def _agent_row(view: _TenantView, recipient: Recipient) -> tuple[str, ...]:
+def _processor_row(view: _TenantView, recipient: Recipient) -> tuple[str, ...]:
     contract = recipient.contract
     if contract is None:
         return recipient.recipient, "of the organization", "none", "no"
@@ -553,7 +625,3 @@ SECTIONS: Final[Mapping[str, Callable[[_TenantView], TenantReportPart]]] = Mappi
     }
 )
 """The sections in the order of the page, each with the function that makes it."""
-
-
-def _capitalize(text: str) -> str:
-    return text[:1].upper() + text[1:]

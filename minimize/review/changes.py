@@ -13,16 +13,17 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from minimize.forms.yaml_nodes import scalar_text
-from minimize.pages import Section, Table
-from minimize.plan.model import least_revealing, step_leaves
+from minimize.pages import Block, Section, StatusLine, Table
+from minimize.plan.model import least_revealing, step_residual
 from minimize.policy.condition import AllOf, AnyOf, Condition, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, FieldCase, Role
 from minimize.policy.treatments import Treatment
 from minimize.results import JsonResult, Line
+from minimize.review.consequences import CONSEQUENCES, Consequence
 from minimize.techniques import TechniqueStep
-from minimize.techniques.base import LEAVES_ORDER
-from minimize.text import place_text
+from minimize.techniques.base import RESIDUAL_ORDER
+from minimize.text import count_noun, place_text
 from minimize.times import duration_text
 
 Grade = Literal["tightens", "loosens", "neutral"]
@@ -105,7 +106,7 @@ def chain_grade(old: Treatment, new: Treatment, roles: Collection[Role] = ()) ->
         return join_grades(map(_step_grade, before, after))
     if forms[1][: len(before)] == forms[0] or forms[0][: len(after)] == forms[1]:
         return "tightens" if len(after) > len(before) else "loosens"
-    return _grade_by_leaves(old, new, roles)
+    return _grade_by_residual(old, new, roles)
 
 
 def _effective_steps(chain: tuple[TechniqueStep, ...]) -> list[TechniqueStep]:
@@ -119,11 +120,13 @@ def _step_grade(old: TechniqueStep, new: TechniqueStep) -> Grade:
     return join_grades(order.grade(before[name], after[name]) for name, order in old.parameter_orders().items())
 
 
-def _grade_by_leaves(old: tuple[TechniqueStep, ...], new: tuple[TechniqueStep, ...], roles: Collection[Role]) -> Grade:
+def _grade_by_residual(
+    old: tuple[TechniqueStep, ...], new: tuple[TechniqueStep, ...], roles: Collection[Role]
+) -> Grade:
     if old[-1].shows_presence_only or new[-1].shows_presence_only:
         return "tightens" if new[-1].shows_presence_only else "loosens"
     before, after = (
-        LEAVES_ORDER.index(least_revealing(step_leaves(step, roles) for step in chain)) for chain in (old, new)
+        RESIDUAL_ORDER.index(least_revealing(step_residual(step, roles) for step in chain)) for chain in (old, new)
     )
     return "tightens" if after < before else "loosens"
 
@@ -300,6 +303,9 @@ class ChangeReport:
 
     changes: tuple[GradedChange, ...]
     allowed: frozenset[str] = frozenset()
+    old: str = ""
+    """The names of the compared files or folders."""
+    new: str = ""
 
     @property
     def grade(self) -> Grade:
@@ -333,7 +339,7 @@ class ChangeReport:
         return int(bool(self.not_allowed))
 
     def lines(self) -> Iterator[Line]:
-        """A table of the changes, and the number per grade."""
+        """The status, a table of the changes, and what the codes of those that weaken protection mean."""
         rows = [
             (
                 change.code,
@@ -345,7 +351,10 @@ class ChangeReport:
             for change in self.changes
         ]
         if rows:
-            yield Table("", ("code", "grade", "about", "change", "where"), rows)
+            yield str(status_line(self))
+            yield Table.filled("", ("code", "grade", "about", "change", "where"), rows)
+        for code, consequence in weakening_codes(self):
+            yield f"{code}  {consequence.meaning} {consequence.action}".replace("`", "")
         yield headline(self)
 
     def is_allowed(self, change: GradedChange) -> bool:
@@ -367,6 +376,11 @@ def collect_changes(changes: Iterable[GradedChange]) -> ChangeReport:
 
 
 _GRADE_SIGNS: Final = {"loosens": "🔓 loosens", "tightens": "🔒 tightens", "neutral": "neutral"}
+_GRADE_TITLES: Final[Mapping[Grade, str]] = {
+    "loosens": "Weakens protection",
+    "tightens": "Strengthens protection",
+    "neutral": "Does not affect protection",
+}
 
 
 def headline(changes: ChangeReport) -> str:
@@ -380,28 +394,63 @@ def headline(changes: ChangeReport) -> str:
     return ", ".join([*counts, *([f"{allowed} of them allowed"] if allowed else [])]) or "nothing changed"
 
 
+def status_line(changes: ChangeReport) -> StatusLine:
+    """Whether the changes can be merged, and the number of changes of the other grades.
+
+    >>> print(status_line(ChangeReport(())))
+    Nothing changed
+    >>> print(status_line(ChangeReport((GradedChange("J020", "loosens", ""), GradedChange("J029", "neutral", "")))))
+    1 change weakens protection: do not merge without review · 1 neutral
+    """
+    counts = changes.counts
+    others = [f"{counts[grade]} {grade}" for grade in GRADE_ORDER[1:] if counts[grade]]
+    weakening, refused = counts["loosens"], len(changes.not_allowed)
+    if not changes.changes:
+        return StatusLine("good", "Nothing changed")
+    if not weakening:
+        return StatusLine("good", "No change weakens protection", others)
+    headline_text = f"{count_noun(weakening, 'change')} {'weakens' if weakening == 1 else 'weaken'} protection"
+    if not refused:
+        return StatusLine("attention", headline_text, ["allowed on the command line", *others])
+    allowed = [f"{weakening - refused} of them allowed"] if weakening > refused else []
+    return StatusLine("bad", headline_text, ["do not merge without review", *allowed, *others])
+
+
+def weakening_codes(changes: ChangeReport) -> Iterator[tuple[str, Consequence]]:
+    """The codes of the changes that weaken protection, each with its meaning and what to do."""
+    codes = dict.fromkeys(change.code for change in changes.changes if change.grade == "loosens")
+    yield from ((code, CONSEQUENCES[code]) for code in codes if code in CONSEQUENCES)
+
+
 def changes_document(changes: ChangeReport) -> Section:
-    """The changes as a document, with one table for each grade."""
+    """The changes as a document: the status, what the weakening ones mean, then one table for each grade."""
     head = ("code", "about", "change", "place", "allowed")
-    rows = [
-        (
-            change.grade,
-            (
-                change.code,
-                change.about or "",
-                change.message,
-                change.place,
-                "yes" if changes.is_allowed(change) else "",
-            ),
+    rows: dict[Grade, list[tuple[str, ...]]] = {}
+    for change in changes.changes:
+        allowed = "yes" if changes.is_allowed(change) else "no" if change.grade == "loosens" else ""
+        cells = (change.code, change.about or "", change.message, change.place, allowed)
+        rows.setdefault(change.grade, []).append(cells)
+    meanings = [(code, CODES[code], *consequence) for code, consequence in weakening_codes(changes)]
+    sections = [
+        Section(
+            f"{_GRADE_TITLES[grade]}: {len(rows[grade])}",
+            (Table.filled("", head, rows[grade]), *(_meaning_blocks(meanings) if grade == "loosens" else ())),
+            is_folded=grade != "loosens",
         )
-        for change in changes.changes
-    ]
-    tables = [
-        Section(grade.capitalize(), (Table("Changes with this grade", head, graded_rows),))
         for grade in GRADE_ORDER
-        if (graded_rows := [row for row_grade, row in rows if row_grade == grade])
+        if grade in rows
     ]
-    return Section("Policy review", (f"{headline(changes)}.", *tables))
+    compared = f"Old: {changes.old}. New: {changes.new}." if changes.old or changes.new else ""
+    return Section("Policy review", (status_line(changes), compared, *sections))
+
+
+def _meaning_blocks(meanings: Sequence[tuple[str, ...]]) -> Iterator[Block]:
+    if meanings:
+        yield Section(
+            "What these codes mean, and what to do", (Table("", ("code", "is about", "meaning", "do"), meanings),)
+        )
+        codes = " ".join(f"--allow {code}" for code, *_ in meanings)
+        yield f"After review, accept these changes with `{codes}`."
 
 
 def changes_markdown(changes: ChangeReport) -> str:
@@ -410,12 +459,17 @@ def changes_markdown(changes: ChangeReport) -> str:
 
 
 def _markdown_lines(changes: ChangeReport) -> Iterator[str]:
-    yield f"### Policy review: {headline(changes)}"
+    status = status_line(changes)
+    yield f"### Policy review: {escape_cell(str(status))}"
     for grade in GRADE_ORDER:
         graded_changes = [change for change in changes.changes if change.grade == grade]
         if graded_changes:
             yield from ("", "| | code | about | change | place |", "|---|---|---|---|---|")
             yield from (_markdown_row(change, allowed=changes.is_allowed(change)) for change in graded_changes)
+        if graded_changes and grade == "loosens":
+            yield ""
+            for code, consequence in weakening_codes(changes):
+                yield f"- **{code}**: {consequence.meaning} {consequence.action}"
     if changes.not_allowed:
         codes = " ".join(f"--allow {code}" for code in sorted({change.code for change in changes.not_allowed}))
         yield from ("", f"To accept the changes that loosen after review, pass `{codes}`.")

@@ -329,7 +329,8 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
     if faults:
         raise PolicyError("files with faults cannot be compared", findings=list(dict.fromkeys(faults)))
     pairs = [(before.get(key), after.get(key)) for key in {**before, **after}]
-    return collect_changes(change for was, now in pairs for change in _file_changes(was, now))
+    changes = collect_changes(change for was, now in pairs for change in _file_changes(was, now))
+    return replace(changes, old=old.display_path(old.place), new=new.display_path(new.place))
 
 
 def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> ComparedFile:

@@ -11,7 +11,7 @@ from typing import Any
 from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
-from minimize.plan.model import CaseBranch, FieldPlan, Plan, least_revealing, step_leaves
+from minimize.plan.model import CaseBranch, FieldPlan, Plan, least_revealing, step_residual
 from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
 from minimize.policy.condition import ALWAYS, NEVER, Condition, LevelAtLeast, setting_atoms
@@ -134,8 +134,8 @@ class PlanExplanation:
         if branch.steps is None:
             return "drop"
         roles = {self.plan.policy.fields[key].role for key in (self.key, *self.field.field.from_)}
-        remaining = least_revealing(step_leaves(step, roles) for step in branch.steps)
-        return f"{treatment_text(branch.steps)}, remaining form: {remaining}"
+        residual = least_revealing(step_residual(step, roles) for step in branch.steps)
+        return f"{treatment_text(branch.steps)}, residual: {residual}"
 
     def aggregates(self) -> Iterator[ExplanationStep]:
         """Aggregates that use the field, and the form in which they use it."""
@@ -210,7 +210,7 @@ class FieldExplanation:
     pipeline: str
     field: str
     outcome: str
-    """Of a plan: `dropped`, `kept`, `generalized`, or `gated` (each record decides); of a record also `unparsable`, `no value`,
+    """Of a plan: `dropped`, `kept`, `transformed`, or `gated` (each record decides); of a record also `unparsable`, `no value`,
     `mixed`, `record gated`, `record quarantined`, `record deduplicated`."""
     why: str
     steps: tuple[ExplanationStep, ...]
@@ -323,7 +323,7 @@ def _plan_outcome(field: FieldPlan, steps: Sequence[ExplanationStep]) -> str:
         return "dropped"
     if field.action == "gate" and "depends" in gates:
         return "gated"
-    return "kept" if all(branch.keeps_value for branch in field.branches) else "generalized"
+    return "kept" if all(branch.keeps_value for branch in field.branches) else "transformed"
 
 
 def _explain_record(
@@ -349,5 +349,7 @@ def _record_place(record: str) -> tuple[Path, int]:
     if not file or not line.isdecimal() or int(line) < 1:
         raise ConfigurationError("--record needs a file and a line", hint="Pass --record FILE:LINE.")
     if not Path(file).is_file():
-        raise ConfigurationError(f"file {file} does not exist", hint="Pass --record FILE:LINE with an existing file.")
+        raise ConfigurationError(
+            f"{file}: the file does not exist", hint="Pass --record FILE:LINE with an existing file."
+        )
     return Path(file), int(line)

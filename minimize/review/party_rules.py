@@ -103,7 +103,7 @@ def shared_field_grade(old: SharedField | None, new: SharedField | None) -> Grad
 SHARED_FIELD_RULES: Final[Rules] = {
     "do": Rule("J063", shared_form_grade, _shared_form_text, "form: {change}", keys=("do",)),
     "values": Rule("J063", text=lambda values: list_text(values) if values else "any"),
-    **dict.fromkeys(("optional", "protocol", "row", "about", "example"), NAME_RULE),
+    **dict.fromkeys(("optional", "protocol", "row", "label", "about", "example"), NAME_RULE),
     "role": Rule("J015"),
     "type": Rule("J014", shared_type_grade, "{.type}", keys=("type",)),
     **dict.fromkeys(("key", "line")),

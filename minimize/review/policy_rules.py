@@ -165,7 +165,7 @@ def _gate_text(gated: Field | RecordsGate) -> str:
 
 def _description_text(field: Field) -> str:
     marks = [word for word in ("required", "optional") if getattr(field, word)]
-    return ", ".join([*marks, *(text for text in (field.about, field.unit) if text)]) or "no description"
+    return ", ".join([*marks, *(text for text in (field.label, field.about, field.unit) if text)]) or "no description"
 
 
 def _per_subject_text(per_subject: bool) -> str:
@@ -187,7 +187,7 @@ FIELD_RULES: Final[Rules] = {
     "in_aggregates": Rule("J016", form_order=in_aggregates_grade, text=_aggregates_text, keys=("in_aggregates",)),
     "identifies": Rule("J025", text=lambda names: f"identifies {', '.join(names) or 'nothing'}"),
     "from_": Rule("J017", text=lambda names: f"from {', '.join(names) or 'itself'}"),
-    "about": Rule("J029", NEUTRAL.grade, _description_text, keys=("about", "unit", "required", "optional")),
+    "about": Rule("J029", NEUTRAL.grade, _description_text, keys=("about", "label", "unit", "required", "optional")),
     "keys": None,  # a field of its own
     **dict.fromkeys(("key", "line")),
 }

@@ -227,7 +227,7 @@ def values_outcome(counts: FieldCounts) -> str:
         "gated": counts.gated,
         "dropped": counts.dropped,
         "unparsable": counts.unparsable,
-        "generalized": counts.changed,
+        "transformed": counts.changed,
         "kept": counts.values - counts.gated - counts.dropped - counts.unparsable - counts.changed,
     }
     return next((name for name, number in kinds.items() if number == counts.values), "mixed")

@@ -86,8 +86,8 @@ class DecidingFunction:
     def receipt(self, periods: ConsentPeriods) -> DecidingFunctionReceipt:
         """The entry in a receipt."""
         recipient = self.party.recipient
-        agent_contract = recipient.contract if recipient.standing == "agent" else None
-        contract = None if agent_contract is None else agent_contract.reference
+        processor_contract = recipient.contract if recipient.standing == "processor" else None
+        contract = None if processor_contract is None else processor_contract.reference
         return DecidingFunctionReceipt(self.name, self.party.function, recipient.digest, contract, periods.digest)
 
 
@@ -101,7 +101,7 @@ def find_deciding_function(
 ) -> DecidingFunction | None:
     """The function that decides on a pipeline's records; None if no consent decides.
 
-    Takes the time of the run, and the current time, at which an agent's contract and the list of subprocessors must also be
+    Takes the time of the run, and the current time, at which a processor's contract and the list of subprocessors must also be
     valid; and the folder of recipients. Raises PolicyError for an unknown third party. With `rerun`, a third party whose file is
     missing has no function instead.
     """
@@ -265,4 +265,4 @@ def warn_of_gated_rows(consents: Consents | None, deciding: DecidingFunction, re
 
 def absent_recipient(name: str) -> Recipient:
     """A third party whose file is missing: it has no function any more."""
-    return Recipient(recipient=name, standing="independent", functions={})
+    return Recipient(recipient=name, standing="independent_controller", functions={})

@@ -156,9 +156,30 @@ def preview_plan(
 
 @redact_errors
 def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan:
-    """The plan of a pipeline, bound to its source if the source exists, else to the types that the policy names.
+    """What a run of a pipeline would do with each field, without reading a record.
 
-    Raises PolicyError, SchemaError and RefusedError as a run would.
+    The plan is bound to the source if it exists, else to the types that the policy names. A run with the same arguments would
+    raise the same errors.
+
+    Args:
+        pipeline: A folder, a pipeline.yaml or a loaded Pipeline.
+        input: The path of other input than the pipeline's source.
+
+    Returns:
+        A `Plan`. Its `fields` have the action, technique, residual and category of each field, its `outputs` the schemas.
+
+    Raises:
+        PolicyError: A file has faults. The findings list all of them.
+        SchemaError: The source and the policy do not fit together.
+        RefusedError: An output would exceed what the pipeline permits, such as `must_be`.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> plan = minimize.plan_for("pipelines/device_telemetry")
+        >>> [(key, plan.fields[key].action, plan.fields[key].residual) for key in ("tenant_id", "device_id", "ip_address")]
+        [('tenant_id', 'keep', 'original'), ('device_id', 'transform', 'linkable'), ('ip_address', 'transform', 'coarse')]
     """
     job = pipeline_from(pipeline)
     deciding = find_deciding_function(job, Workspace(pipeline=job).now)
@@ -289,11 +310,27 @@ def _preview_job(
 
 @redact_errors
 def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
-    """All faults and risky choices, worst first: of the files, of the plan, of the settings, and of the policy against the
-    source.
+    """Finds the faults and risky choices of a pipeline: in its files, plan and settings, and between policy and source.
 
-    Takes a keyring or its path. If a keyring is passed or found, lint checks that it has the keys that the policy names. Raises
-    PolicyError only if a file cannot be read at all.
+    A finding contains no value of a record.
+
+    Args:
+        pipeline: A folder, a pipeline.yaml or a loaded Pipeline.
+        keys: A keyring or its path. If one is passed or found, lint checks that it has the keys that the policy names.
+
+    Returns:
+        The `Finding` objects, errors first. Empty if there is nothing to report.
+
+    Raises:
+        PolicyError: A file cannot be read at all.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> findings = minimize.lint("pipelines/device_telemetry")
+        >>> [each.code for each in findings if each.severity == "error"]
+        []
     """
     job, faults = (pipeline, []) if isinstance(pipeline, Pipeline) else examine_pipeline(Path(pipeline))
     if any(map(_is_unreadable, faults)):

@@ -92,9 +92,20 @@ class RowTally:
 
 @dataclass(frozen=True, repr=False)
 class Account(JsonResult):
-    """Counts of the rows of one call. The account of a stream is complete after the stream was read to its end.
+    """Counts of the rows of one call: rows are not returned without a reason. It contains no values.
 
-    `read` is the sum of `returned`, `gated`, `left_out` and `deduplicated`. It contains no values.
+    `read` is the sum of `returned`, `gated`, `left_out` and `deduplicated`. A stream is counted while it is read: the counts are
+    complete after it was read to its end.
+
+    Example:
+        >>> import minimize
+        >>> import pyarrow as pa
+        >>> fields = {"model": {"type": "string", "do": "keep"}, "id": {"type": "string", "required": True, "do": "drop"}}
+        >>> policy = {"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields}
+        >>> data = pa.table({"model": ["Nexus 5X", "Nexus 6"], "id": ["d-4711", None]})
+        >>> released, account = minimize.apply(policy, data, account=True)
+        >>> account.read, account.returned, dict(account.left_out)
+        (2, 1, {'missing_field': 1})
     """
 
     _tally: RowTally = field(repr=False)
@@ -103,7 +114,8 @@ class Account(JsonResult):
 
     @property
     def positions(self) -> pa.Int64Array | None:
-        """For a pandas frame, the position in it of each returned row: `frame.iloc[account.positions]`. None for other data."""
+        """For a pandas data frame, the position (int64, from 0) of each returned row, so that `frame.iloc[account.positions]` has
+        the same rows. None for other data."""
         return None if self._positions is None else pa.chunked_array(self._positions, pa.int64()).combine_chunks()
 
     @property
@@ -168,17 +180,47 @@ def apply(
 ) -> Any:
     """Applies a policy to data in memory.
 
-    Takes a policy, its path, or a mapping with its keys; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule
-    interface; collection settings (a path, table or data frame; without them every feature is off); a keyring or its path; the
-    time of the run (with a time zone; default: now). It also takes the ledger whose erasure list applies (default:
-    MINIMIZE_LEDGER, else the ledger in the configuration next to the policy). Without a purpose, fields that list purposes are
-    dropped.
+    A value whose collection is off becomes null, and so does a value that its technique cannot treat. A null stays null. What can
+    still be learned about a value depends on its technique: `plan_for` shows the residual of each field. Errors are raised before
+    the first record is read.
 
-    Returns data of the type of `data`, with columns in the policy's order and rows in their original order; with `account`, a
-    pair of the data and an `Account` of the rows. A stream stays lazy: nothing is read before the caller reads from it. A `top`
-    needs all rows first, so the stream is gated and spilled to disk at the first read.
+    Args:
+        policy: A policy, the path of its file, or a mapping with the keys of a file.
+        data: pandas, pyarrow, Polars, DuckDB, or anything with the Arrow PyCapsule interface. Only the fields of the policy are
+            read.
+        purpose: The purpose of the call. Without one, fields that list purposes are dropped.
+        settings: The collection settings: a path, a table or a data frame. Without them, every feature is off.
+        keys: A keyring or its path (default: `MINIMIZE_KEYS`, else that of the configuration next to the policy).
+        at: The time of the call, with a time zone, as text (ISO 8601) or datetime (default: now). It decides on settings,
+            retention and ages.
+        ledger: The ledger whose erasure list applies (default: `MINIMIZE_LEDGER`, else the one in the configuration next to the
+            policy).
+        account: Whether to return the counts of the rows as well.
 
-    Raises PolicyError, SchemaError, KeyringError, LedgerError, RefusedError, all before the first record is read.
+    Returns:
+        Data of the type of `data`, with columns in the policy's order and rows in their original order. With `account`, a pair of
+        the data and an `Account`. A stream stays lazy: nothing is read before you read from it. A `top` needs all rows first, so
+        the stream is gated and spilled to disk, encrypted, at the first read.
+
+    Raises:
+        PolicyError: The policy has faults.
+        SchemaError: A field is missing in the data, or has a type that its technique does not take.
+        KeyringError: A technique needs a key that the keyring does not have.
+        LedgerError: The erasure list cannot be read.
+        RefusedError: The configuration requires an approved policy, and this one is not approved.
+
+    Example:
+        >>> import minimize
+        >>> import pyarrow as pa
+        >>> fields = {
+        ...     "ip": {"type": "string", "do": {"truncate_ip": {"v4": 24}}},
+        ...     "model": {"type": "string", "do": "keep"},
+        ...     "email": {"type": "string", "do": "drop"},
+        ... }
+        >>> policy = {"policy": "devices", "version": 1, "purposes": ["operations"], "fields": fields}
+        >>> data = pa.table({"email": ["ann@example.com"], "ip": ["203.0.113.7"], "model": ["Nexus 5X"]})
+        >>> minimize.apply(policy, data).to_pylist()
+        [{'ip': '203.0.113.0', 'model': 'Nexus 5X'}]
     """
     bound, source = bind_to_data(_load_policy(policy), data, purpose, settings, keys, ledger)
     released = bound.run_source(source, data, at)
@@ -197,8 +239,34 @@ def prepare(
 ) -> Minimizer:
     """Binds a policy once, for a service that has many small batches of one schema.
 
-    Takes the arguments of `apply`, and a pyarrow Schema (or data that has one). The erasure list is read again at most once a
-    minute. Returns a Minimizer that is safe to call from many threads; its `last` is the account of the last call in a thread.
+    The files of the policy and the settings are read once. The erasure list is read again at most once a minute.
+
+    Args:
+        policy: As for `apply`.
+        schema: A pyarrow Schema, or data that has one.
+        purpose: As for `apply`.
+        settings: As for `apply`.
+        keys: As for `apply`.
+        ledger: As for `apply`.
+
+    Returns:
+        A `Minimizer`: call it with each batch. It is safe to call from many threads.
+
+    Raises:
+        PolicyError: The policy has faults.
+        SchemaError: A field is missing in the schema, or has a type that its technique does not take.
+        KeyringError: A technique needs a key that the keyring does not have.
+        LedgerError: The erasure list cannot be read.
+        RefusedError: The configuration requires an approved policy, and this one is not approved.
+
+    Example:
+        >>> import minimize
+        >>> import pyarrow as pa
+        >>> fields = {"version": {"type": "string", "do": {"truncate_version": {"parts": 2}}}}
+        >>> policy = {"policy": "devices", "version": 1, "purposes": ["operations"], "fields": fields}
+        >>> minimizer = minimize.prepare(policy, pa.schema([("version", pa.string())]))
+        >>> minimizer(pa.table({"version": ["10.0.19045", None]})).to_pylist()
+        [{'version': '10.0'}, {'version': None}]
     """
     empty = schema.empty_table() if isinstance(schema, pa.Schema) else schema
     return bind_to_data(_load_policy(policy), empty, purpose, settings, keys, ledger)[0]
@@ -215,7 +283,19 @@ class RereadableSource(Source, Protocol):
 
 @dataclass(frozen=True, repr=False)
 class Minimizer:
-    """A policy bound to a schema, settings, keys and an erasure list; call it with a batch."""
+    """A policy bound to a schema, settings, keys and an erasure list. Make one with `prepare`, and call it with each batch.
+
+    Example:
+        >>> import minimize
+        >>> import pyarrow as pa
+        >>> fields = {"battery": {"type": "double", "do": {"bin": {"width": 10}}}}
+        >>> policy = {"policy": "devices", "version": 1, "purposes": ["operations"], "fields": fields}
+        >>> minimizer = minimize.prepare(policy, pa.schema([("battery", pa.float64())]))
+        >>> minimizer(pa.table({"battery": [87.0]})).to_pylist()
+        [{'battery': 80.0}]
+        >>> minimizer.last.returned
+        1
+    """
 
     plan: Plan
     settings: SettingsRows | None
@@ -236,15 +316,24 @@ class Minimizer:
 
     @property
     def last(self) -> Account | None:
-        """The account of the last call in this thread; None before the first one."""
+        """The `Account` of the last call in this thread: counts of its rows. None before the first call."""
         return getattr(self._thread, "account", None)
 
     @redact_errors
     def __call__(self, batch: Any, at: datetime | str | None = None) -> Any:
-        """Applies the policy to a batch and returns the type of the batch.
+        """Applies the policy to a batch.
 
-        Takes columns in any order. Any string type is accepted for another, dictionary-encoded or not, and a column of nulls is
-        accepted for any type. Raises SchemaError for another schema, LedgerError if the erasure list cannot be read.
+        Args:
+            batch: Data as for `apply`, with the columns of the bound schema in any order. Any string type is accepted for
+                another, dictionary-encoded or not, and a column of nulls is accepted for any type.
+            at: The time of the call, with a time zone (default: now).
+
+        Returns:
+            Data of the type of `batch`, as `apply` returns it.
+
+        Raises:
+            SchemaError: The batch has another schema.
+            LedgerError: The erasure list cannot be read.
         """
         return self.run_source(match_prepared_schema(self.bound.source(batch), self.plan.source), batch, at)
 

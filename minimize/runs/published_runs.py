@@ -76,7 +76,7 @@ class PublishedRun(JsonResult):
 
 
 DIFFERENCE_WARNING: Final = "The difference of both versions can show single people."
-"""What those who permit another release of exact figures are told."""
+"""What those who permit another release of exact statistics are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class VoidedRun(JsonResult):
 
     receipt: Receipt = field(metadata=json_member(merge=True))
     days: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
-    """The days whose exact figures may be published once more, if they are not the batch dates of the run."""
+    """The days whose exact statistics may be published once more, if they are not the batch dates of the run."""
 
     def lines(self) -> Iterator[str]:
         """The run, and the dates to run again."""
@@ -93,16 +93,16 @@ class VoidedRun(JsonResult):
         yield f"{self.receipt.voids} is void; run these dates again: {dates}  ({self.receipt.run_id})"
         if self.receipt.republish:
             next_run = (
-                f"The next run of these dates publishes the exact figures of {', '.join(self.days)} once more."
+                f"The next run of these dates publishes the exact statistics of {', '.join(self.days)} once more."
                 if self.days
-                else "The next run of a date publishes its exact figures once more."
+                else "The next run of a date publishes its exact statistics once more."
             )
             yield f"{next_run} {DIFFERENCE_WARNING}"
 
 
 def days_of_exact_figures(run: Receipt) -> tuple[str, ...]:
-    """The days whose exact figures a run published, if they are others than its batch dates: a table that waits for late rows
-    has the figures of an earlier day."""
+    """The days whose exact statistics a run published, if they are others than its batch dates: a table that waits for late rows
+    has the statistics of an earlier day."""
     exact = (each for each in run.outputs.values() if each.exact_of is not None)
     days = {batch_date_of(file.path) for output in exact for file in output.files}
     event_days = tuple(sorted(day for day in days if day))
@@ -329,7 +329,7 @@ def find_voided_run(workspace: Workspace, run: str, *, republish: bool = False) 
 
 
 def record_void(workspace: Workspace, receipt: Receipt, reason: str, *, republish: bool = False) -> VoidedRun:
-    """Publishes the receipt that declares a run void and, with `republish`, permits another release of its exact figures."""
+    """Publishes the receipt that declares a run void and, with `republish`, permits another release of its exact statistics."""
 
     def decide(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
         about = find_voidable(chain, receipt.run_id, republish=republish)
@@ -356,7 +356,7 @@ def check_reason(reason: str) -> None:
 def find_voidable(chain: Sequence[Receipt], run: str, *, republish: bool = False) -> Receipt:
     """The one receipt of a run. Raises ConfigurationError if there is none, or if it cannot be declared void.
 
-    With `republish`, it must have published exact figures, and may be void already.
+    With `republish`, it must have published exact statistics, and may be void already.
     """
     receipts = [receipt for receipt in chain if receipt.run_id.startswith(run)]
     if len(receipts) != 1 or not run:
@@ -372,12 +372,12 @@ def find_voidable(chain: Sequence[Receipt], run: str, *, republish: bool = False
         raise ConfigurationError("the run is already void", hint="Run its dates again.")
     if republish and not has_exact_figures(receipts[0]):
         hint = "Name the run that published the exact table, or leave out --republish."
-        raise ConfigurationError("the run published no exact figures", hint=hint)
+        raise ConfigurationError("the run published no exact statistics", hint=hint)
     return receipts[0]
 
 
 def has_exact_figures(receipt: Receipt) -> bool:
-    """Whether a run published figures without noise."""
+    """Whether a run published statistics without noise."""
     tables = (output for name, output in receipt.outputs.items() if name != "records")
     return receipt.reads_source and any(output.noise is None and output.rows for output in tables)
 
@@ -389,9 +389,9 @@ def _find_output(workspace: Workspace, run: str) -> Location:
         folders = {row.folder for row in ledger.read(partial(select_runs_by_id, run_id=run))}
     if len(folders) != 1:
         hint = "Run `minimize runs` to list the runs, and pass --output DIR."
-        raise ConfigurationError(
-            f"the ledger has {len(folders)} outputs with a run whose id begins with this text", hint=hint
-        )
+        count = len(folders)
+        problem = f"the runs of {count} outputs start with `{run}`" if folders else f"no run starts with `{run}`"
+        raise ConfigurationError(problem, hint=hint)
     return parse_output_location(folders.pop())
 
 

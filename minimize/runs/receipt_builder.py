@@ -360,9 +360,7 @@ def _log_older_tables(resolved: ResolvedRun, chain: Sequence[Receipt]) -> None:
     for name, dates in older_tables(chain).items():
         those = [date for date in dates if date in kept.get(name, ())]
         if those and resolved.plan.aggregates[name].definition.noise is None:
-            message = (
-                "%s%s: exact figures were published once, and newer data are not in them; `late:` waits for late rows"
-            )
+            message = "%s%s: exact statistics were published once, and newer data are not in them; `late:` waits for late rows"
             log.warning(message, name, of_dates(those), extra={"code": "W033"})
 
 

@@ -1,8 +1,8 @@
 """Releases of a date: which tables of aggregates a run may publish, given those that were published before.
 
-Figures with noise are released together: the same data give the same bytes, any other data new noise in all rows of the date. A
-date has few releases, because each one more lets noise be averaged. After the last one its tables stay in force. Exact figures
-are released once and stay as they are.
+Statistics with noise are released together: the same data give the same bytes, any other data new noise in all rows of the date.
+A date has few releases, because each one more lets noise be averaged. After the last one its tables stay in force. Exact
+statistics are released once and stay as they are.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class PastReleases:
     in_force: frozenset[tuple[str, str | None]]
     """The aggregates and dates with a table in force."""
     exact: frozenset[tuple[str, str | None]] = frozenset()
-    """The aggregates and dates with published exact figures, in force or not."""
+    """The aggregates and dates with published exact statistics, in force or not."""
     reopened: frozenset[tuple[str, str | None]] = frozenset()
-    """The aggregates and dates of void runs whose exact figures may be published once more, or were empty."""
+    """The aggregates and dates of void runs whose exact statistics may be published once more, or were empty."""
     own: Mapping[tuple[bool, str | None], Sequence[str]] = field(default_factory=dict, repr=False)
     """The marks of each date, in the order of their releases: of tables that wait for late rows, and of the others."""
     others: Mapping[str, OtherReleases] = field(default_factory=dict, repr=False)
@@ -91,11 +91,11 @@ class ReleasesOfDate:
     in_force: frozenset[str]
     """The aggregates with a table in force."""
     exact: frozenset[str]
-    """The aggregates with published exact figures, in force or not."""
+    """The aggregates with published exact statistics, in force or not."""
     reopened: frozenset[str]
-    """The aggregates whose exact figures may be published once more, or were empty."""
+    """The aggregates whose exact statistics may be published once more, or were empty."""
     has_noise: bool
-    """Whether the output has released figures with noise."""
+    """Whether the output has released statistics with noise."""
     own: Sequence[str] = field(repr=False)
     """The marks of its releases, in their order."""
     others: OtherReleases = field(repr=False)
@@ -107,7 +107,7 @@ class ReleasesOfDate:
         return known.index(mark) + 1 if mark in known else len(known) + 1
 
     def permits(self, mark: str, releases: int) -> bool:
-        """Whether figures may be published if a date may have so many releases. Known figures are no further release."""
+        """Whether statistics may be published if a date may have so many releases. Known statistics are no further release."""
         is_known = mark in self.own or (mark in self.others.marks and len(self.own) < releases)
         return is_known or self.number(mark) <= releases
 
@@ -151,8 +151,8 @@ def dates_before_late(chain: Sequence[Receipt], name: str) -> tuple[str, ...]:
 
 
 def older_text(dates: Sequence[str]) -> str:
-    """That the figures of these dates are older than the data of the last run."""
-    return f"data that came later are not in the figures{of_dates(dates)}"
+    """That the statistics of these dates are older than the data of the last run."""
+    return f"data that came later are not in the statistics{of_dates(dates)}"
 
 
 def of_dates(dates: Sequence[str]) -> str:
@@ -174,7 +174,7 @@ class ReleasedTable:
     result: AggregateResult
     definition: AggregateDefinition
     release: ReleaseEntry | None
-    """Its number and mark; None for exact figures."""
+    """Its number and mark; None for exact statistics."""
 
     def write(self, staging: Staging, name: str, date: str | None, schema: pa.Schema) -> Iterator[WrittenFile]:
         """Stages the table."""
@@ -229,7 +229,7 @@ def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mappin
         if definitions[name].needs_limit and result.most_of_subject > definitions[name].limits.rows
     ]
     if wrong:
-        raise RefusedError("figures would show more of one subject than their noise hides", findings=tuple(wrong))
+        raise RefusedError("statistics would show more of one subject than their noise hides", findings=tuple(wrong))
 
 
 def _stays(
@@ -254,7 +254,7 @@ def _stays(
         is_known = past.others.exact or (bool(past.in_force & past.exact) and not past.has_noise)
     if is_known:
         log.info(
-            "%s%s: exact figures were published once, and are not published again", name, on, extra={"code": "I006"}
+            "%s%s: exact statistics were published once, and are not published again", name, on, extra={"code": "I006"}
         )
     if is_known or definition.noise is None or result.mark is None:
         return is_known
@@ -281,11 +281,11 @@ def _released_table(
 
 
 def noise_entry(definition: AggregateDefinition) -> NoiseEntry | None:
-    """What a receipt says of the noise of an aggregate; None for exact figures."""
+    """What a receipt says of the noise of an aggregate; None for exact statistics."""
     terms = definition.noise
     return None if terms is None else NoiseEntry(terms.sd, terms.margin, TABLES_VERSION, definition.source)
 
 
 def release_entries(tables: Iterable[tuple[str | None, ReleasedTable]]) -> dict[str, ReleaseEntry] | None:
-    """The releases of an aggregate by date, for the receipt; None if its figures are exact."""
+    """The releases of an aggregate by date, for the receipt; None if its statistics are exact."""
     return {date or "": each.release for date, each in tables if each.release is not None} or None

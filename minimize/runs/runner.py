@@ -242,23 +242,53 @@ def run(
     region: str | None = None,
     allow: Collection[str] = (),
 ) -> Receipt:
-    """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
+    """Runs a pipeline: reads, gates, transforms, aggregates, publishes.
 
-    Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date, or the first and last date of a span (default: all dates
-    found); with `pending`, only those of the dates whose inputs changed since their last receipt; the time of the run (with a
-    time zone; default: now); and replacements of the pipeline's source, settings, output folder, keyring and ledger. `progress`
-    is called with the number of files read and the number of all files. Further arguments are a file for lineage events, and a
-    file or folder for metrics (`off` for none). `allow_shrink` turns off the shrink guard, which skips a date that has far fewer
-    rows than at its last receipt. `region` is the region whose rows are written; it is required if regions are configured.
-    `allow` has the codes of the lint errors that are accepted; the receipt names those that lint finds.
+    Either all files of a run are published, or none. A later run of the same date replaces its files.
 
-    Returns the signed receipt. Its `skipped` names the skipped dates, for example because a file cannot be read; the log has the
-    reasons. If there is no input for the date, or all pending dates were skipped, nothing is published, and the receipt has
-    sequence 0.
+    Args:
+        pipeline: A folder, a pipeline.yaml or a loaded Pipeline.
+        date: The batch date, as text (YYYY-MM-DD) or date. The default is all dates with input.
+        since: The first batch date of a span.
+        until: The last batch date of a span.
+        pending: Whether to run only those of the dates whose input has changed since their last receipt.
+        at: The time of the run, with a time zone, as text (ISO 8601) or datetime (default: now). It decides on settings,
+            retention and ages.
+        engine: `local` or `spark`. The results are the same.
+        input: The path of other input than the pipeline's source.
+        settings: Other collection settings than the pipeline's: a path, a table or a data frame.
+        output: Another output folder than the pipeline's.
+        keys: A keyring or its path (default: `MINIMIZE_KEYS`, else that of the configuration).
+        ledger: The path or URL of the ledger (default: `MINIMIZE_LEDGER`, else that of the configuration).
+        progress: A function that is called with the number of files read and the number of all files.
+        lineage: A file for OpenLineage events; `off` for none.
+        metrics: A file or folder for Prometheus metrics; `off` for none.
+        allow_shrink: Whether to publish a date that has far fewer rows than at its last receipt. By default, it is skipped.
+        region: The region whose rows are written. Required if regions are configured.
+        allow: The codes of lint errors that are accepted. The receipt names those that lint finds.
 
-    Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before any data is read. If no
-    date is left: SourceError for files that cannot be read, RefusedError, CheckFailed (1) of the shrink guard, StoppedError (4)
-    above `quarantine.stop_above`.
+    Returns:
+        The signed `Receipt`. Its `skipped` names the dates that were skipped, for example because a file cannot be read; the log
+        has the reasons. If there was nothing to do, nothing is published, and the receipt has the sequence 0.
+
+    Raises:
+        PolicyError: A file has faults, or lint finds an error that `allow` does not name.
+        SchemaError: The source and the policy do not fit together.
+        KeyringError: The keyring is missing, or lacks a key.
+        OutputError: The output folder cannot be used.
+        LedgerError: The ledger cannot be used, or another run is writing to the output.
+        RefusedError: The policy, a consent or a bound on disclosure risk does not permit the run.
+        SourceError: Files cannot be read, and no other date is left.
+        CheckFailed: All dates have far fewer rows than before.
+        StoppedError: Too many records are in quarantine (`stop_above`). Nothing was published.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
+        >>> receipt.dates == (day,), receipt.rows.read == receipt.rows.written + receipt.rows.gated + receipt.rows.quarantined
+        (True, True)
     """
     workspace = Workspace(ledger, output, pipeline, keys, region=region)
     selection = DateSelection.from_options(date, since, until, pending=pending)

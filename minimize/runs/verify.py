@@ -133,7 +133,7 @@ class OutputCheck:
 
 
 def _republication_findings(ledger: Ledger, chain: Sequence[Receipt]) -> Iterator[Finding]:
-    """V053: void receipts that permit another release of exact figures, although no second person confirmed it in the ledger
+    """V053: void receipts that permit another release of exact statistics, although no second person confirmed it in the ledger
     that they name."""
     permits = [receipt for receipt in chain if receipt.republish]
     ledger_id = ledger.read(ledger_identity) if permits else ""
@@ -144,9 +144,7 @@ def _republication_findings(ledger: Ledger, chain: Sequence[Receipt]) -> Iterato
             and receipt.audit.ledger == ledger_id
             and not any(act.is_confirmed for act in acts)
         ):
-            message = (
-                "the receipt permits another release of exact figures, but the ledger has no act of two persons for it"
-            )
+            message = "the receipt permits another release of exact statistics, but the ledger has no act of two persons for it"
             yield new_finding("V053", message, file=f"runs/{receipt.run_id}/receipt.json")
 
 
@@ -194,18 +192,33 @@ def verify(
     ledger: PathText | None = None,
     from_receipt: int = 1,
 ) -> None:
-    """Checks the files in force of an output against its receipts and the policies stored with them.
+    """Checks the current files of an output against its receipts and the policies stored with them.
 
-    Takes the output folder, and a keyring or a public key (a PEM file), because a receipt cannot prove its own origin. The ledger
-    that is passed, else the one in effect for the output, states where the chain of receipts ends.
+    The check shares no code with the run: it checks each signature and digest, the chain of receipts, the schema, and each value
+    against the form that the policy states. It cannot find a result that is valid but belongs to another value.
 
-    `from_receipt` is the sequence of the first receipt to check, for an output whose earlier receipts were already verified. The
-    check then covers the signatures from this receipt on, the digests of the whole chain, and the content of files in force that
-    this and later receipts wrote. Of all other files only their existence is checked. A warning (V070) lists what was not
-    checked.
+    Args:
+        output: The output folder, or the URI of an object store.
+        keys: The keyring or its path. It or a public key is needed, because a receipt cannot prove its own origin.
+        public_key: The public keys, or the path of a PEM file (`minimize keys public`), for a check without the keyring.
+        ledger: The ledger that states where the chain of receipts ends (default: the one of the output). Without it, a removal
+            of the last receipts is not detected.
+        from_receipt: The sequence of the first receipt to check, for an output whose earlier receipts were already verified. The
+            check then covers the signatures from this receipt on, the digests of the whole chain, and the content of the files
+            that this and later receipts wrote. Of all other files only their existence is checked. A warning (V070) lists what
+            was not checked.
 
-    Raises VerificationError whose findings list the failed checks; ConfigurationError without a key; OutputError without a
-    folder, or if another process is publishing into it.
+    Raises:
+        VerificationError: A check failed. The findings list all that failed, with codes `V…`.
+        ConfigurationError: There is neither a keyring nor a public key.
+        OutputError: The folder is no output, or another process is publishing into it.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
+        >>> minimize.verify("out/device_telemetry", keys="demo.keys")
     """
     require_no_errors(check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt))
 

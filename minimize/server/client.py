@@ -45,9 +45,23 @@ class Transport(Protocol):
 
 
 class DatasetReader:
-    """Reads datasets of the data access service, as far as roles and grants permit the caller.
+    """Reads datasets as far as roles and grants permit the caller. `connect` and `open` make one.
 
-    Takes the transport, and the default dataset.
+    Use it in a `with` statement, or close it.
+
+    Args:
+        transport: The way to the service.
+        dataset: The dataset that is read if a call names none.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
+        >>> with minimize.open("out/device_telemetry", user="analyst@example.com") as reader:
+        ...     rows = sum(batch.num_rows for batch in reader.batches(columns=["model"], purpose="service_maintenance"))
+        >>> rows > 0
+        True
     """
 
     def __init__(self, transport: Transport, dataset: str | None = None) -> None:
@@ -63,17 +77,23 @@ class DatasetReader:
         *,
         mixed_keys: bool = False,
     ) -> pa.Table:
-        """The accessible part of a dataset as a table.
+        """Reads the accessible part of a dataset as a table. After an error no rows are returned.
 
-        dataset   the name of a pipeline for its records, or `pipeline/output`
-        columns   the columns to read (default: all accessible ones)
-        where     conditions on the columns in the form that the caller sees; all must hold, for example
-                  `{"model": ["A", "B"], "event_time": {">=": time}}`
-        purpose   the purpose of the read
-        incident  the incident of a grant
+        Args:
+            dataset: The name of a pipeline for its records, or `pipeline/output`. The default is the reader's dataset.
+            columns: The columns to read (default: all accessible ones).
+            where: Conditions on the columns in the form that the caller sees. All must hold, for example
+                `{"model": ["A", "B"], "event_time": {">=": time}}`.
+            purpose: The purpose of the read.
+            incident: The incident that a grant names.
+            mixed_keys: Whether to read files of several versions of a key together. Their pseudonyms do not join.
 
-        Raises RefusedError with the reasons; ConfigurationError if the request is malformed or the server cannot be reached.
-        After an error no rows are returned.
+        Returns:
+            A pyarrow Table with the published values, in the form that the caller may see. Null where nothing was published.
+
+        Raises:
+            RefusedError: Roles and grants do not permit the read. The findings list the reasons.
+            ConfigurationError: The request is malformed, or the server cannot be reached.
         """
         schema, batches = self._transport.stream(
             self._read_request(dataset, columns, where, purpose, incident, mixed_keys)
@@ -90,8 +110,23 @@ class DatasetReader:
         *,
         mixed_keys: bool = False,
     ) -> Iterator[pa.RecordBatch]:
-        """The same in bounded batches as they arrive. Text with few distinct values is dictionary-encoded. An error ends the
-        batches."""
+        """Reads the accessible part of a dataset in batches, as they arrive. An error ends the batches.
+
+        Args:
+            dataset: As for `read`.
+            columns: As for `read`.
+            where: As for `read`.
+            purpose: As for `read`.
+            incident: As for `read`.
+            mixed_keys: As for `read`.
+
+        Returns:
+            An iterator over pyarrow RecordBatches of bounded size. Text with few distinct values is dictionary-encoded.
+
+        Raises:
+            RefusedError: Roles and grants do not permit the read, or do so no longer. Also raised from the iterator.
+            ConfigurationError: The request is malformed, or the server cannot be reached.
+        """
         return self._transport.stream(self._read_request(dataset, columns, where, purpose, incident, mixed_keys))[1]
 
     def reidentify(
@@ -103,9 +138,22 @@ class DatasetReader:
         incident: str,
         purpose: str | None = None,
     ) -> pa.Table:
-        """The original values of tokens of a tokenized column: `token` and `value`, null if no row in scope of the grant has it.
+        """Reads the original values of tokens of a tokenized column. Each value is counted and recorded in the audit log.
 
-        Takes up to 256 tokens, and the incident that the grant names. Each value is counted and recorded in the audit log.
+        Args:
+            dataset: As for `read`.
+            column: The tokenized column.
+            tokens: Up to 256 tokens.
+            incident: The incident that the grant names.
+            purpose: The purpose.
+
+        Returns:
+            A pyarrow Table with the columns `token` and `value`. The value is null if no row in the scope of the grant has the
+            token.
+
+        Raises:
+            RefusedError: No grant permits it. The findings list the reasons.
+            ConfigurationError: The request is malformed, or the server cannot be reached.
         """
         arguments = self._dataset_name(dataset), column, tuple(tokens), purpose, incident
         return self._transport.reidentify(reidentify_request(*arguments))
@@ -168,14 +216,24 @@ def connect(
     ca: PathText | None = None,
     timeout: float | None = None,
 ) -> DatasetReader:
-    """Connects to a data server: `connect("grpc+tls://data.example.com:8815", token=…).read("telemetry", purpose=…)`.
+    """Connects to a data server. Nothing is sent before the first read.
 
-    url      `grpc+tls://HOST:PORT`; `grpc://` for loopback only, where the token crosses no network
-    token    a token of `minimize access token` (default: `MINIMIZE_TOKEN`)
-    ca       a PEM file of trusted certificates (default: those of the system)
-    timeout  the timeout of a request in seconds
+    Args:
+        url: `grpc+tls://HOST:PORT`. `grpc://` is for loopback only, where the token crosses no network.
+        token: A token of `minimize access token` (default: `MINIMIZE_TOKEN`).
+        ca: A PEM file of trusted certificates (default: those of the system).
+        timeout: The timeout of a request, in seconds. The default is none.
 
-    Nothing is sent before the first read. Raises ConfigurationError.
+    Returns:
+        A `DatasetReader`. Close it, or use it in a `with` statement.
+
+    Raises:
+        ConfigurationError: There is no token, the URL is not valid, or the certificates cannot be read.
+
+    Example:
+        >>> import minimize
+        >>> with minimize.connect("grpc://127.0.0.1:8815", token="mzd_example") as reader:
+        ...     pass  # reader.read("device_telemetry", columns=["model"], purpose="service_maintenance")
     """
     secret = token if token is not None else os.environ.get(ENVIRONMENT_VARIABLE)
     if not secret:

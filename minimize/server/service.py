@@ -245,10 +245,36 @@ def open(
 ) -> DatasetReader:
     """Opens a dataset in this process, with the same decisions, views and audit as through a server.
 
-    Takes an output folder or a pipeline, the keyring, the access file and the ledger (each discovered by default), and the
-    account that reads (default: `MINIMIZE_ACTOR`, else the user of the system). The account is not authenticated, because the
-    process has the keys. Close the result, or use it in a `with` statement. Raises ConfigurationError, PolicyError,
-    KeyringError, LedgerError.
+    The account is not authenticated, because the process has the keys.
+
+    Args:
+        path: An output folder or a pipeline.
+        keys: The keyring or its path (default: `MINIMIZE_KEYS`, else that of the configuration).
+        access: The access file (default: that of the configuration).
+        ledger: The ledger (default: `MINIMIZE_LEDGER`, else that of the configuration).
+        user: The account that reads (default: `MINIMIZE_ACTOR`, else the user of the system).
+        clock: A function that returns the current time (default: the clock of the system).
+
+    Returns:
+        A `DatasetReader`. Close it, or use it in a `with` statement.
+
+    Raises:
+        OutputError: Nothing was published there.
+        PolicyError: The access file has faults.
+        KeyringError: There is no keyring.
+        LedgerError: The ledger cannot be used.
+        ConfigurationError: The access file does not exist.
+        RefusedError: No access file is named (R010): rules decide on each read.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
+        >>> with minimize.open("out/device_telemetry", user="analyst@example.com") as reader:
+        ...     table = reader.read(columns=["model", "os_version"], purpose="service_maintenance")
+        >>> table.column_names
+        ['model', 'os_version']
     """
     service = open_service([path], keys=keys, access=access, ledger=ledger, clock=clock)
     service.end_lost_reads()
@@ -310,5 +336,5 @@ def server_access_file(access: PathText | None, start: Path | None) -> Path:
     if file is None:
         raise RefusedError("the server requires an access file", code="R010", hint=hint)
     if not file.is_file():
-        raise ConfigurationError(f"the access file {file} does not exist", hint=hint)
+        raise ConfigurationError(f"{file}: the access file does not exist", hint=hint)
     return file

@@ -162,13 +162,21 @@ def _files_on_disk(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
         below[:] = [name for name in below if _can_lead_to_match((folder_path / name).relative_to(root), pattern)]
         files = [path for path in map(folder_path.joinpath, names) if not _is_hidden(Path(path.name))]
         for path in (*map(folder_path.joinpath, below), *files):
-            if path.is_symlink() and not path.resolve().is_relative_to(home):
+            if path.is_symlink() and not _leads_into(home, path):
                 hint = "Copy the file into the folder, or use the target of the link as the source."
                 raise SourceError(f"a symbolic link below {root} points outside the folder", hint=hint)
         yield from filter(_is_file, files)
     for error in closed:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise _unreadable_folder_error(Path(error.filename))
+
+
+def _leads_into(folder: Path, link: Path) -> bool:
+    """Whether a link leads to a file or folder in a folder. A link to itself leads nowhere."""
+    try:
+        return link.resolve(strict=True).is_relative_to(folder)
+    except (OSError, RuntimeError):  # Python reports a loop as RuntimeError before 3.13
+        return False
 
 
 def _can_lead_to_match(folder: Path, pattern: Sequence[str]) -> bool:

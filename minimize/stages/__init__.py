@@ -1,1 +1,1 @@
-"""The stages between source and sink, in the order of the data flow: gate, deduplicate, generalize, release."""
+"""The stages between source and sink, in the order of the data flow: gate, deduplicate, transform, release."""

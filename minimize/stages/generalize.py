@@ -1,4 +1,4 @@
-"""Generalize: numbers for ranking, a field bound to its techniques, and the stage that applies them to every released value.
+"""Transform: numbers for ranking, a field bound to its techniques, and the stage that applies them to every released value.
 
 A field is bound once, so that the parts that depend on the plan alone are not computed per batch.
 
@@ -31,7 +31,7 @@ from minimize.stages.chains import (
     run_chain,
 )
 from minimize.stages.raw_values import companion_values, field_place, mask_values, raw_values
-from minimize.techniques import Context, Family, Leaves, Technique, TechniqueResult, TechniqueStep
+from minimize.techniques import Context, Family, Residual, Technique, TechniqueResult, TechniqueStep
 from minimize.techniques.base import KeySource
 from minimize.techniques.bin import Bin
 from minimize.techniques.cache import TechniqueCache
@@ -42,7 +42,7 @@ class RankNumbers(Technique):
 
     name: ClassVar[str] = "ranks"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     source: ClassVar[str] = "—"
     about: ClassVar[str] = "the released number, infinite in open bins"
 
@@ -231,7 +231,7 @@ def field_steps(plan: FieldPlan) -> tuple[TechniqueStep, ...]:
 
 def _replaces_values(plan: FieldPlan) -> bool:
     kept = [branch.steps for branch in plan.branches if branch.steps is not None]
-    return all(any(step.leaves in ("linkable", "reversible") for step in steps) for steps in kept)
+    return all(any(step.residual in ("linkable", "reversible") for step in steps) for steps in kept)
 
 
 def _keeps_values(chain: Sequence[Technique] | None) -> bool:

@@ -272,7 +272,7 @@ def create_private_file(path: Path) -> BinaryIO:
     try:
         return file_operations.create_or_take_empty(path)
     except OSError as error:
-        reason = error.strerror
+        reason = describe_os_error(error)[0]
     raise OutputError(f"cannot create {path}: {reason}", hint="Choose another path. An export never replaces a file.")
 
 

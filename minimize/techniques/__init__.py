@@ -1,6 +1,6 @@
 """Registry of techniques: the name that a policy uses, and its class. One technique per file.
 
-Reference table of techniques: name, parameters, input types, result, remaining form, source.
+Reference table of techniques: name, parameters, input types, result, residual, source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minimize.techniques.base import (
     ALL_FAMILIES,
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -30,7 +30,7 @@ __all__ = [
     "Context",
     "Drop",
     "Family",
-    "Leaves",
+    "Residual",
     "Technique",
     "TechniqueCache",
     "TechniqueResult",
@@ -77,7 +77,7 @@ class Drop(TechniqueStep):
 
     name: ClassVar[str] = "drop"
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "the field is removed from schema and data"
 
@@ -133,15 +133,15 @@ class TechniqueEntry:
     name: str
     parameters: tuple[str, ...]
     takes: tuple[Family, ...]
-    leaves: Leaves
+    residual: Residual
     source: str
     about: str
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The texts of the columns: technique, parameters, takes, about, leaves, source."""
+        """The texts of the columns: technique, parameters, takes, about, residual, source."""
         takes = "any" if self.takes == ALL_FAMILIES else ", ".join(self.takes)
-        return f"`{self.name}`", ", ".join(self.parameters), takes, self.about, self.leaves, self.source
+        return f"`{self.name}`", ", ".join(self.parameters), takes, self.about, self.residual, self.source
 
 
 def technique_entry(kind: type[TechniqueStep]) -> TechniqueEntry:
@@ -151,7 +151,7 @@ def technique_entry(kind: type[TechniqueStep]) -> TechniqueEntry:
         name=kind.name,
         parameters=parameters,
         takes=kind.takes,
-        leaves=kind.leaves,
+        residual=kind.residual,
         source=kind.source,
         about=kind.about,
     )
@@ -168,8 +168,8 @@ def markdown_table(kinds: Iterable[type[TechniqueStep]]) -> str:
 
     >>> from minimize.techniques import TECHNIQUES
     >>> print(markdown_table(TECHNIQUES.values()).splitlines()[3])
-    | `drop` |  | any | the field is removed from schema and data | nothing | GDPR Art. 5(1)(c) |
+    | `drop` |  | any | the field is removed from schema and data | coarse | GDPR Art. 5(1)(c) |
     """
-    head = ("technique", "parameters", "takes", "result", "leaves", "source")
+    head = ("technique", "parameters", "takes", "result", "residual", "source")
     rows = [head, ("---",) * len(head), *(each.cells for each in technique_entries(kinds))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)

@@ -13,7 +13,7 @@ from minimize.arrow.dictionaries import decode_dictionary
 from minimize.techniques.base import (
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     ValueRange,
@@ -32,8 +32,9 @@ class Age(Technique):
 
     Takes timestamp (one without zone is UTC) and date, gives int32. A month is complete when its day and time of day are
     reached again: from 31 January, one month is complete on 1 March. If one of the two is a date, both are taken as UTC dates.
-    Null stays null. Values after the reference time, and values whose other field is null, cannot be treated. Leaves nothing
-    finer than the unit, unless the reference time is published in finer form. Source: ISO 8601-1:2019, calendar durations.
+    Null stays null. Values after the reference time, and values whose other field is null, cannot be treated. The residual
+    is coarse: nothing finer than the unit, unless the reference time is published in finer form.
+    Source: ISO 8601-1:2019, calendar durations.
 
     >>> import pyarrow as pa
     >>> from datetime import date, datetime, UTC
@@ -45,7 +46,7 @@ class Age(Technique):
     name: ClassVar[str] = "age"
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
     result_type: ClassVar[pa.DataType | None] = pa.int32()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "ISO 8601"
     about: ClassVar[str] = "completed days, months or years until the run or another field"

@@ -5,7 +5,7 @@ columns. A technique that merges ids which differ in case declares it by `folds`
 
 A new technique is one file in this folder with one class, one row in `TECHNIQUES` (`__init__.py`), one test file, and one rule
 in `minimize/verification/rules/`, written without looking at the class. The class states, as class variables, its name, the
-type families it takes, the remaining form of a value (`leaves`), and its source. `output_type` returns the output type or raises
+type families it takes, the residual of a value, and its source. `output_type` returns the output type or raises
 `UnsupportedType`. `apply` converts a plain (never dictionary-encoded) array into an equally long array and a mask of the values
 that cannot be treated. Callers use `treat`: it does the work per distinct value if the column is dictionary-encoded.
 """
@@ -32,9 +32,23 @@ from minimize.techniques.cache import ResultCache, TechniqueCache
 from minimize.techniques.parameters import Names, Order, orders_of
 from minimize.techniques.periods import CalendarUnit
 
-Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
-LEAVES_ORDER: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
+Residual = Literal["original", "reversible", "guessable", "linkable", "coarse"]
+"""What a reader of the result can learn about the value in the worst case: the value (`original`), the value with the key
+(`reversible`), the value by trying candidates (`guessable`), equal values (`linkable`), or a coarser form (`coarse`)."""
+RESIDUAL_ORDER: tuple[Residual, ...] = ("coarse", "linkable", "guessable", "reversible", "original")
 """From the least revealing."""
+_LEAVES: Mapping[Residual, str] = {"original": "everything", "coarse": "nothing"}
+
+
+def leaves_word(residual: Residual | None) -> str | None:
+    """The earlier word for a residual, which JSON and column metadata keep under the name `leaves`.
+
+    >>> leaves_word("coarse"), leaves_word("guessable")
+    ('nothing', 'guessable')
+    """
+    return None if residual is None else _LEAVES.get(residual, residual)
+
+
 Family = Literal[
     "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
 ]
@@ -156,8 +170,8 @@ class TechniqueStep(BaseModel):
     takes: ClassVar[tuple[Family, ...]]
     result_type: ClassVar[pa.DataType | None] = None
     """The output type; None if it is the input type."""
-    leaves: ClassVar[Leaves] = "everything"
-    """What remains of a value."""
+    residual: ClassVar[Residual] = "original"
+    """What a reader can still learn about a value from its result."""
     singles_out: ClassVar[bool] = True
     """Whether a number or text that identifies by itself can be guessed from the result, because near values stay near."""
     source: ClassVar[str]
@@ -185,35 +199,35 @@ class TechniqueStep(BaseModel):
     @classmethod
     def is_pseudonym(cls) -> bool:
         """Whether a result stands for one value: it can be linked, or reversed with a key."""
-        return cls.leaves in ("linkable", "reversible")
+        return cls.residual in ("linkable", "reversible")
 
     @classmethod
     def keeps_distinct(cls) -> bool:
         """Whether different values stay different."""
-        return cls.leaves in ("everything", "linkable", "reversible")
+        return cls.residual in ("original", "linkable", "reversible")
 
     @classmethod
     def is_keyed(cls) -> bool:
         """Whether a parameter names a key."""
         return bool(_parameters_naming(cls, Names.KEY))
 
-    def remaining_form(self, *, identifier: bool) -> Leaves:
-        """What remains of a value. Of an identifier, at least a guessable form if a result can single out, or if a pseudonym
+    def residual_for(self, *, identifier: bool) -> Residual:
+        """The residual of a value. That of an identifier is at least `guessable` if a result can single out, or if a pseudonym
         has no key: all candidates can be tried."""
         is_guessable = (
-            self.singles_out if self.leaves == "nothing" else self.leaves == "linkable" and not self.key_names
+            self.singles_out if self.residual == "coarse" else self.residual == "linkable" and not self.key_names
         )
-        return "guessable" if identifier and is_guessable else self.leaves
+        return "guessable" if identifier and is_guessable else self.residual
 
     def locates_finely(self, *, coordinate: bool) -> bool:
         """Whether a result shows a position more finely than 10 km. `coordinate` tells whether the value is a latitude or a
         longitude; unless a class states more, such a value is shown wherever an identifier could be guessed."""
-        return coordinate and self.remaining_form(identifier=True) not in ("nothing", "linkable")
+        return coordinate and self.residual_for(identifier=True) not in ("coarse", "linkable")
 
     @property
     def generalizes(self) -> bool:
-        """Whether no result is an exact figure of one record, so that a minimum or maximum of results is no person's value."""
-        return self.leaves == "nothing"
+        """Whether no result is an exact value of one record, so that a minimum or maximum of results is no person's value."""
+        return self.residual == "coarse"
 
     def is_lossless(self, type_: str) -> bool:
         """Whether the parameters alone show that each value of a policy's type can be read from its result, as a step of 1 does

@@ -23,7 +23,7 @@ from minimize.techniques.base import (
     FEW_ROWS,
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -176,7 +176,7 @@ class ChosenBinWidth(ChosenLevel):
 
     name: ClassVar[str] = "bin"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = True
     source: ClassVar[str] = "ISO/IEC 20889:2018"
     about: ClassVar[str] = "half-open intervals, as wide as a bound on disclosure risk needs them"
@@ -201,8 +201,8 @@ class Bin(Technique):
 
     Takes numbers; `lower` gives the same type (which must hold the bounds), `middle` a double, `label` text. With edges, values
     below the first edge, or not below the last one, are in an open bin: null as a number (not untreated), `< a` or `>= b` as a
-    label. Null stays null; NaN, infinities and bounds outside the type's range cannot be treated. Leaves nothing finer than the
-    bin. Source: ISO/IEC 20889:2018, generalization.
+    label. Null stays null; NaN, infinities and bounds outside the type's range cannot be treated. The residual is coarse:
+    nothing finer than the bin. Source: ISO/IEC 20889:2018, generalization.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -217,7 +217,7 @@ class Bin(Technique):
 
     name: ClassVar[str] = "bin"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = True
     source: ClassVar[str] = "ISO/IEC 20889:2018"
     about: ClassVar[str] = "half-open intervals: lower bound, middle or label"

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from minimize.techniques.base import (
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     UnsupportedType,
@@ -29,7 +29,8 @@ class Clip(Technique):
     """Values beyond a limit become the limit (top and bottom coding).
 
     Takes numbers, gives the same type; a bound must be a number of that type. Null stays null; NaN, and an infinity without
-    a bound on its side, cannot be treated. Leaves the values inside as they are, so guessable; a top code hides the maximum.
+    a bound on its side, cannot be treated. The residual is guessable: values inside stay as they are, and a
+    top code hides the maximum.
     Source: Hundepool et al., Statistical Disclosure Control (2012), top and bottom coding.
 
     >>> import pyarrow as pa
@@ -40,7 +41,7 @@ class Clip(Technique):
 
     name: ClassVar[str] = "clip"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
-    leaves: ClassVar[Leaves] = "guessable"
+    residual: ClassVar[Residual] = "guessable"
     source: ClassVar[str] = "Hundepool et al. 2012"
     about: ClassVar[str] = "values beyond a limit become the limit"
 

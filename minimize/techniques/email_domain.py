@@ -7,15 +7,15 @@ from typing import ClassVar
 import pyarrow as pa
 
 from minimize.techniques.addresses import normalize_hostname
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, apply_per_distinct
 
 
 class EmailDomain(Technique):
     """The domain of an e-mail address, in lower case.
 
     Takes text, gives text. Null stays null; a value that is not a plain address with a dotted domain cannot be treated (display
-    names, address literals). Leaves nothing of the mailbox; a domain with one mailbox still names its owner. Source: RFC 5321
-    §4.1.2, RFC 5322 §3.4.1.
+    names, address literals). The residual is coarse, without the mailbox; a domain with one mailbox still names its owner.
+    Source: RFC 5321 §4.1.2, RFC 5322 §3.4.1.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -27,7 +27,7 @@ class EmailDomain(Technique):
     name: ClassVar[str] = "email_domain"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "RFC 5321, RFC 5322"
     about: ClassVar[str] = "the domain of an e-mail address, in lower case"

@@ -22,8 +22,8 @@ from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 from minimize.techniques.base import (
     Context,
     Family,
-    Leaves,
     ReferenceFile,
+    Residual,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -203,7 +203,7 @@ class ChosenHierarchyLevel(ChosenLevel):
     name: ClassVar[str] = "generalize"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer")
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "everything"
+    residual: ClassVar[Residual] = "original"
     source: ClassVar[str] = "Sweeney 2002"
     about: ClassVar[str] = "a label from a hierarchy file, as coarse as a bound on disclosure risk needs it"
 
@@ -269,7 +269,7 @@ class Generalize(Technique):
 
     Takes text and integer (written in decimal), gives text. The file is checked when the policy is read: levels nest, there
     is one root, and an interval contains its values. `level` must be one of its columns, but not 0, the value itself. A
-    value that the file does not list becomes the root. Null stays null. Leaves nothing finer than the level.
+    value that the file does not list becomes the root. Null stays null. The residual is coarse: the level.
     Raises ValidationError for a file that cannot be read or is inconsistent.
     Source: Sweeney, IJUFKS 10 (2002), generalization hierarchies.
 
@@ -286,7 +286,7 @@ class Generalize(Technique):
     name: ClassVar[str] = "generalize"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer")
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "Sweeney 2002"
     chosen_form: ClassVar[type[TechniqueStep] | None] = ChosenHierarchyLevel

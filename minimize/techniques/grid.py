@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, failure_mask
 from minimize.techniques.numeric import COARSE_METRES, Doubles, parse_positions, require_position
 from minimize.techniques.parameters import HIGHER_TIGHTENS
 
@@ -82,7 +82,7 @@ class Grid(Technique):
 
     Takes a struct of two numbers, latitude and longitude in degrees (`from: [LATITUDE, LONGITUDE]`), gives a struct of two
     doubles under the same names, rounded to a millionth of a degree. Null if one of the two is null. Positions out of
-    range cannot be treated. Leaves nothing finer than the cell, which in thinly settled country can still be one household.
+    range cannot be treated. The residual is coarse: the cell, which can be one household where few people live.
     Source: Malkin, A new method to subdivide a spherical surface into equal-area cells (2016), with more bands.
 
     >>> import pyarrow as pa
@@ -94,7 +94,7 @@ class Grid(Technique):
 
     name: ClassVar[str] = "grid"
     takes: ClassVar[tuple[Family, ...]] = ("struct",)
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "Malkin 2016"
     about: ClassVar[str] = "the centre of an equal-area cell"

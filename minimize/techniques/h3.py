@@ -10,7 +10,7 @@ from pydantic import Field
 
 from minimize.arrow.dictionaries import combine_columns, distinct_values
 from minimize.errors import ConfigurationError
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, failure_mask
 from minimize.techniques.numeric import parse_positions, require_position
 from minimize.techniques.parameters import LOWER_TIGHTENS
 
@@ -22,7 +22,7 @@ class H3(Technique):
     """The identifier of the H3 cell of a position.
 
     Takes a struct of two numbers, latitude and longitude in degrees (`from: [LATITUDE, LONGITUDE]`), gives text. Null if
-    one of the two is null. Positions out of range cannot be treated. Leaves nothing finer than the cell, whose size depends on
+    one of the two is null. Positions out of range cannot be treated. The residual is coarse: the cell, whose size depends on
     the resolution (7: about 5 km², 9: about 0.1 km²). Raises ConfigurationError if the extra `h3` is not installed.
     Source: Uber, H3: hexagonal hierarchical spatial index (2018).
 
@@ -35,7 +35,7 @@ class H3(Technique):
 
     name: ClassVar[str] = "h3"
     takes: ClassVar[tuple[Family, ...]] = ("struct",)
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "H3 (Uber, 2018)"
     about: ClassVar[str] = "the H3 cell of a position"

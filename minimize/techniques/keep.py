@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Technique, TechniqueResult, TimeForm
+from minimize.techniques.base import ALL_FAMILIES, Context, Family, Residual, Technique, TechniqueResult, TimeForm
 
 
 class Keep(Technique):
     """The unchanged value.
 
-    Takes any type and gives it unchanged; null stays null. Leaves everything.
+    Takes any type and gives it unchanged; null stays null. The residual is the original.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -23,7 +23,7 @@ class Keep(Technique):
 
     name: ClassVar[str] = "keep"
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
-    leaves: ClassVar[Leaves] = "everything"
+    residual: ClassVar[Residual] = "original"
     source: ClassVar[str] = "—"
     about: ClassVar[str] = "the unchanged value"
     changes_nothing: ClassVar[bool] = True

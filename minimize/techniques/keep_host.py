@@ -9,14 +9,15 @@ from typing import ClassVar
 import pyarrow as pa
 
 from minimize.techniques.addresses import normalize_hostname
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, apply_per_distinct
 
 
 class KeepHost(Technique):
     """The host of a URL, in lower case, without user, port, path, query and fragment.
 
     Takes text, gives text. Null stays null. A value without `//` and a valid host cannot be treated: a bare word is never
-    returned as a host. An IPv6 host loses its brackets. Leaves the value guessable: a host can be a person's own device.
+    returned as a host. An IPv6 host loses its brackets. The residual is guessable: a host can be a person's own
+    device.
     Source: RFC 3986 §3.2.2.
 
     >>> import pyarrow as pa
@@ -29,7 +30,7 @@ class KeepHost(Technique):
     name: ClassVar[str] = "keep_host"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "guessable"
+    residual: ClassVar[Residual] = "guessable"
     source: ClassVar[str] = "RFC 3986"
     about: ClassVar[str] = "the host of a URL, without user, port and path"
 

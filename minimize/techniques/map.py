@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import pyarrow as pa
 from pydantic import BeforeValidator, Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, apply_per_distinct
 from minimize.techniques.parameters import FEWER_TIGHTENS, UNORDERED
 
 
@@ -39,7 +39,7 @@ class Map(Technique):
     name: ClassVar[str] = "map"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "boolean")
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "guessable"
+    residual: ClassVar[Residual] = "guessable"
     source: ClassVar[str] = "ISO/IEC 20889:2018"
     about: ClassVar[str] = "a replacement from a table of values"
 

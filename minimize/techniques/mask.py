@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult
 from minimize.techniques.parameters import LOWER_TIGHTENS
 from minimize.text import count_noun
 
@@ -23,7 +23,7 @@ class Mask(Technique):
 
     Takes text, gives text. Null stays null; a value no longer than the kept characters (code points) is the mark alone, and so
     is the mark itself. A result that is made from a finer one therefore never shows more than one made from the value.
-    Leaves the value guessable: an attacker who knows the candidates finds those with the same ending.
+    The residual is guessable: an attacker who knows the candidates finds those with the same ending.
     Source: the last-digits practice of payment receipts (PCI DSS v4.0, requirement 3.4).
 
     >>> import pyarrow as pa
@@ -35,7 +35,7 @@ class Mask(Technique):
     name: ClassVar[str] = "mask"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "guessable"
+    residual: ClassVar[Residual] = "guessable"
     source: ClassVar[str] = "PCI DSS v4.0, 3.4"
     about: ClassVar[str] = "a fixed mark and the last (or first) characters"
     coarsens_itself: ClassVar[bool] = True

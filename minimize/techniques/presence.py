@@ -7,13 +7,14 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Technique, TechniqueResult
+from minimize.techniques.base import ALL_FAMILIES, Context, Family, Residual, Technique, TechniqueResult
 
 
 class Presence(Technique):
     """True if there is a value, else null, so that a gated and an absent value look the same.
 
-    Takes any type, gives boolean; NaN, an empty text and an empty list are values. Leaves nothing of the value.
+    Takes any type, gives boolean; NaN, an empty text and an empty list are values. The residual is coarse:
+    whether there is a value.
     Source: GDPR Art. 5(1)(c), data minimisation.
 
     >>> import pyarrow as pa
@@ -25,7 +26,7 @@ class Presence(Technique):
     name: ClassVar[str] = "presence"
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
     result_type: ClassVar[pa.DataType | None] = pa.bool_()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "true if there is a value, else null"

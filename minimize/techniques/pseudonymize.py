@@ -37,7 +37,7 @@ from minimize.techniques.base import (
     FEW_ROWS,
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     new_nulls,
@@ -140,7 +140,7 @@ class Pseudonymize(Technique):
     do not link unless both have the same `link`. Values under another `per` do not link, nor, with `rotate`, values of another
     UTC period (of the event time). Null stays null. A null `per`, or with `rotate` a null time, cannot be treated.
 
-    Leaves the value linkable: a reader of the column sees which records belong together, and a holder of the key can test
+    The residual is linkable: a reader of the column sees which records belong together, and a holder of the key can test
     guesses. Source: RFC 2104, RFC 4231, FIPS 180-4; base32 of RFC 4648 in lower case.
 
     >>> from minimize.techniques.pseudonymize import Pseudonymize
@@ -151,7 +151,7 @@ class Pseudonymize(Technique):
     name: ClassVar[str] = "pseudonymize"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "binary")
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "linkable"
+    residual: ClassVar[Residual] = "linkable"
     source: ClassVar[str] = "RFC 2104, RFC 4231"
     about: ClassVar[str] = "a keyed hash, the same for the same value within its field and `per`"
     proposed_for: ClassVar[Mapping[str, str]] = {"identifier": ""}

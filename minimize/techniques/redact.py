@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.patterns import PATTERNS, PatternName, TextSpan, find_pattern
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, apply_per_distinct
 from minimize.techniques.parameters import MORE_TIGHTENS, UNORDERED
 
 ALL_PATTERNS: tuple[PatternName, ...] = tuple(PATTERNS)
@@ -37,7 +37,7 @@ class Redact(Technique):
     name: ClassVar[str] = "redact"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "guessable"
+    residual: ClassVar[Residual] = "guessable"
     source: ClassVar[str] = "RFC 5322, E.164, ISO/IEC 7812-1, ISO 13616"
     about: ClassVar[str] = "free text with a mark in place of each hit of a pattern"
 

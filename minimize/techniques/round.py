@@ -17,7 +17,7 @@ from minimize.arrow.hashing import null_mask, number_buffer, numpy_type
 from minimize.techniques.base import (
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -51,7 +51,7 @@ class ChosenRounding(ChosenLevel):
 
     name: ClassVar[str] = "round"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = True
     source: ClassVar[str] = "IEEE 754-2019, §4.3.1"
     about: ClassVar[str] = "the nearest multiple of a step, as coarse as a bound on disclosure risk needs it"
@@ -79,8 +79,8 @@ class Round(Technique):
 
     Takes numbers, gives the same type; the step must be a number of that type. It uses the shortest decimal that reads
     back the same double, so that 48.8566 to 0.1 is 48.9 and ties are decimal ties; -0.0 becomes 0.0. Null stays null. NaN,
-    infinities and results outside the range of the type cannot be treated. Leaves nothing finer than the
-    step. Source: IEEE 754-2019 §4.3.1 (roundTiesToEven).
+    infinities and results outside the range of the type cannot be treated. The residual is coarse: nothing finer
+    than the step. Source: IEEE 754-2019 §4.3.1 (roundTiesToEven).
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -90,7 +90,7 @@ class Round(Technique):
 
     name: ClassVar[str] = "round"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = True
     source: ClassVar[str] = "IEEE 754-2019, §4.3.1"
     about: ClassVar[str] = "the nearest multiple of a step, ties to even"

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.arrow.dictionaries import as_int64, distinct_values
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, TimeForm, failure_mask
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, TimeForm, failure_mask
 from minimize.techniques.keyed_hash import HmacState, canonical_forms, length_prefixed, required_keys
 from minimize.techniques.parameters import HIGHER_TIGHTENS, UNORDERED, KeyName, Names
 from minimize.techniques.periods import Ticks, leaves_calendar, ticks, ticks_per_second
@@ -22,8 +22,8 @@ class ShiftDates(Technique):
 
     Takes timestamp and date, gives the same type. All fields with the same key, `per` and `max_days` move together, so that
     order and distances within one `per` value stay. Null stays null. Values with a null `per`, and results outside the range of
-    the type or the calendar (9999-12-31 means "no end" in many tables), cannot be treated. Leaves the time guessable: one known
-    date of a subject reveals all of them, and distances, weekday rhythms and seasons remain.
+    the type or the calendar (9999-12-31 means "no end" in many tables), cannot be treated. The residual is guessable: one known
+    date of a subject reveals all of them, and distances, weekday rhythms and seasons stay visible.
     Source: Hripcsak et al., JAMIA 23 (2016), shifting dates; HMAC of RFC 2104.
 
     >>> import pyarrow as pa
@@ -40,7 +40,7 @@ class ShiftDates(Technique):
 
     name: ClassVar[str] = "shift_dates"
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
-    leaves: ClassVar[Leaves] = "guessable"
+    residual: ClassVar[Residual] = "guessable"
     source: ClassVar[str] = "Hripcsak et al. 2016"
     about: ClassVar[str] = "shifted by a secret number of days, equal within one `per` value"
 

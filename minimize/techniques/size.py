@@ -9,13 +9,13 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, ValueRange
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, ValueRange
 
 
 class Size(Technique):
     """The number of elements of a list or of keys of a map.
 
-    Takes list or map, gives int32; null stays null, an empty list is 0. Leaves nothing of the elements; a large number can
+    Takes list or map, gives int32; null stays null, an empty list is 0. The residual is coarse: the number. A large number can
     be rare, so bin or clip it if that matters.
     Source: GDPR Art. 5(1)(c), data minimisation.
 
@@ -28,7 +28,7 @@ class Size(Technique):
     name: ClassVar[str] = "size"
     takes: ClassVar[tuple[Family, ...]] = ("list", "map")
     result_type: ClassVar[pa.DataType | None] = pa.int32()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "the number of elements"

@@ -11,7 +11,15 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.arrow.dictionaries import take_values, to_python
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, expand_entries, untreated_mask
+from minimize.techniques.base import (
+    Context,
+    Family,
+    Residual,
+    Technique,
+    TechniqueResult,
+    expand_entries,
+    untreated_mask,
+)
 from minimize.techniques.keyed_hash import (
     ScopedValues,
     ScopePart,
@@ -33,7 +41,8 @@ class Tokenize(Technique):
 
     Takes text, gives text (base64url without padding). The encryption key is derived from the named key. Field and `per` are
     authenticated with the value, so that a token is different in another field or `per` and cannot be reversed there. The length
-    of the value is visible in steps of 16 bytes. Null stays null; a null `per` cannot be treated. Leaves the value reversible.
+    of the value is visible in steps of 16 bytes. Null stays null; a null `per` cannot be treated. The residual is
+    reversible.
     Source: RFC 5297 (AES-SIV), RFC 5869 (HKDF), RFC 4648 §5.
 
     >>> import pyarrow as pa
@@ -52,7 +61,7 @@ class Tokenize(Technique):
     name: ClassVar[str] = "tokenize"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "reversible"
+    residual: ClassVar[Residual] = "reversible"
     source: ClassVar[str] = "RFC 5297"
     about: ClassVar[str] = "encrypted with AES-SIV, reversible through the keyring only"
     safeguard: ClassVar[str] = "tokenization: reversible only with the keyring (AES-SIV)"

@@ -38,7 +38,7 @@ from minimize.arrow.nested import leaf, repeat_for_leaf
 from minimize.arrow.pointers import Pointer
 from minimize.records import Batch
 from minimize.spill import DEFAULT_MEMORY, Accumulator, HashedRows, HashWords, SpillSpace
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, TechniqueStep
+from minimize.techniques.base import Context, Family, Residual, Technique, TechniqueResult, TechniqueStep
 from minimize.techniques.parameters import HIGHER_TIGHTENS, LOWER_TIGHTENS, NEUTRAL
 
 FEW_SUBJECTS = 10
@@ -49,13 +49,13 @@ class Top(TechniqueStep):
     """The `keep` most frequent values by distinct subjects; the rest becomes `other`.
 
     Takes strings and gives strings; null stays null. Values of fewer than `at_least` subjects go to `other`, and if `other`
-    itself has fewer, the least frequent kept values join it. Leaves nothing but frequent values.
+    itself has fewer, the least frequent kept values join it. The residual is coarse: frequent values.
     """
 
     name: ClassVar[str] = "top"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "top-n tabulation with a threshold; Hundepool et al., Statistical Disclosure Control (2012)"
     about: ClassVar[str] = "the most frequent values by number of subjects; all others become `other`"
@@ -66,9 +66,9 @@ class Top(TechniqueStep):
     other: Annotated[str, NEUTRAL]
     at_least: Annotated[int, Field(ge=1), HIGHER_TIGHTENS] = 10
 
-    def remaining_form(self, *, identifier: bool) -> Leaves:
+    def residual_for(self, *, identifier: bool) -> Residual:
         """An identifier that few subjects share can still be guessed."""
-        return "guessable" if identifier and self.at_least < FEW_SUBJECTS else self.leaves
+        return "guessable" if identifier and self.at_least < FEW_SUBJECTS else self.residual
 
     def phrase(self) -> str:
         """How many values stay."""
@@ -87,7 +87,7 @@ class TopValues(Technique):
     name: ClassVar[str] = "top"
     takes: ClassVar[tuple[Family, ...]] = Top.takes
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = Top.leaves
+    residual: ClassVar[Residual] = Top.residual
     source: ClassVar[str] = Top.source
     about: ClassVar[str] = Top.about
     values: tuple[str, ...] = Field(repr=False)

@@ -18,7 +18,7 @@ from minimize.techniques.base import (
     FEW_ROWS,
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -38,7 +38,7 @@ class ChosenIpNetwork(ChosenLevel):
     name: ClassVar[str] = "truncate_ip"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "RFC 4632, RFC 5952"
     about: ClassVar[str] = "the network part of an IP address, as coarse as a bound on disclosure risk needs it"
@@ -64,8 +64,8 @@ class TruncateIp(Technique):
 
     Takes text, gives text: the address, or with `as: network` the network in CIDR notation. An IPv4 address mapped into IPv6
     counts as IPv4, and one inside a 6to4 address loses its host bits too. Brackets, port and zone id are removed. IPv6
-    is written in the form of RFC 5952. Null stays null; other texts cannot be treated. Leaves nothing of the host. A network can
-    still belong to one household; /64 nearly always does.
+    is written in the form of RFC 5952. Null stays null; other texts cannot be treated. The residual is coarse: the network, which
+    can still belong to one household; /64 nearly always does.
     Source: RFC 4291, RFC 4632, RFC 5952.
 
     >>> import pyarrow as pa
@@ -80,7 +80,7 @@ class TruncateIp(Technique):
     name: ClassVar[str] = "truncate_ip"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "RFC 4632, RFC 5952"
     about: ClassVar[str] = "the network part of an IP address"

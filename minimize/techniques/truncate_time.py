@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from minimize.techniques.base import (
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -41,7 +41,7 @@ class ChosenTimeUnit(ChosenLevel):
 
     name: ClassVar[str] = "truncate_time"
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "ISO 8601"
     about: ClassVar[str] = "the start of a unit of time, as coarse as a bound on disclosure risk needs it"
@@ -61,7 +61,8 @@ class TruncateTime(Technique):
     Takes timestamp (every resolution; one without zone is UTC) and date, gives the same type. A date takes `day` and coarser.
     With a zone, units are those of its wall clock. An hour that is repeated when clocks go back keeps its occurrence, and a
     day that would begin in a gap begins after it. Null stays null. Times whose start is outside the range of the type, or before
-    year 1, cannot be treated. Leaves nothing finer than the unit. Source: ISO 8601-1:2019 (weeks), IANA time zone database.
+    year 1, cannot be treated. The residual is coarse: nothing finer than the unit.
+    Source: ISO 8601-1:2019 (weeks), IANA time zone database.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -72,7 +73,7 @@ class TruncateTime(Technique):
 
     name: ClassVar[str] = "truncate_time"
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "ISO 8601"
     about: ClassVar[str] = "the start of the minute, hour, day, week, month, quarter or year"
@@ -94,7 +95,7 @@ class TruncateTime(Technique):
 
     def phrase(self) -> str:
         """The unit, and the zone unless it is UTC."""
-        return f"rounded down to the {self.to}{'' if self.zone == 'UTC' else f' in {self.zone}'}"
+        return f"cut to the {self.to}{'' if self.zone == 'UTC' else f' in {self.zone}'}"
 
     def is_lossless(self, type_: str) -> bool:
         """Whether the unit of a date is the day."""

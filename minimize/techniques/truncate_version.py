@@ -13,7 +13,7 @@ from pydantic import Field
 from minimize.techniques.base import (
     Context,
     Family,
-    Leaves,
+    Residual,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -29,7 +29,7 @@ class ChosenVersionParts(ChosenLevel):
     name: ClassVar[str] = "truncate_version"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "SemVer 2.0.0"
     about: ClassVar[str] = "the leading parts of a version number, as few as a bound on disclosure risk needs"
@@ -45,7 +45,8 @@ class TruncateVersion(Technique):
     """The leading parts of a version number.
 
     Takes text, gives text. Only the leading digits and dots are read; fewer parts stay as they are. Null stays null; a value
-    without a leading digit cannot be treated. Leaves nothing of the build, which can be rare enough to name a device.
+    without a leading digit cannot be treated. The residual is coarse, without the build, which can be rare enough to
+    identify a device.
     Source: Semantic Versioning 2.0.0, items 2 and 11.
 
     >>> import pyarrow as pa
@@ -58,7 +59,7 @@ class TruncateVersion(Technique):
     name: ClassVar[str] = "truncate_version"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     result_type: ClassVar[pa.DataType | None] = pa.string()
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "SemVer 2.0.0"
     about: ClassVar[str] = "the leading parts of a version number"

@@ -7,7 +7,7 @@ records          columns and values of records
 disclosure_risk  the bound on what combinations of values disclose
 values           nested values, conditions, ids, retention and rare values
 aggregates       aggregates and their definitions
-noise            noise, releases and grids of figures
+noise            noise, releases and grids of statistics
 rules            permitted values after a technique
 declared_forms   whether values have their declared form before release
 policy_reading   policies and pipelines, read without the loader

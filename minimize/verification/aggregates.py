@@ -54,7 +54,7 @@ from minimize.verification.values import count_past_groups, distinct_rows, end_o
 
 @dataclass(frozen=True, slots=True)
 class ExactTable:
-    """One table of exact figures in force: its partition, the table that it rolls up, its groups and its measures."""
+    """One table of exact statistics in force: its partition, the table that it rolls up, its groups and its measures."""
 
     root: str
     name: str
@@ -65,7 +65,7 @@ class ExactTable:
     table: pa.Table
 
     def sums(self, groups: Sequence[str], measures: Sequence[str]) -> dict[tuple[Any, ...], list[Any]]:
-        """The sums of figures by some of the groups, in the types of their columns."""
+        """The sums of statistics by some of the groups, in the types of their columns."""
         keys = zip(*(self.table[group].to_pylist() for group in groups), strict=True)
         rows: dict[tuple[Any, ...], list[int]] = {}
         for place, key in enumerate(keys if groups else [()] * self.table.num_rows):
@@ -92,7 +92,7 @@ def check_rollups(tables: Sequence[ExactTable]) -> Iterator[Finding]:
 
 
 def _sum(figures: Sequence[Any], type_: pa.DataType) -> Any:
-    """The exact sum of the figures that are shown, rounded once; None if none is, or if it does not fit the type."""
+    """The exact sum of the statistics that are shown, rounded once; None if none is, or if it does not fit the type."""
     shown = [figure for figure in figures if figure is not None]
     if not shown:
         return None
@@ -109,7 +109,7 @@ Bounds = tuple[Any, Any]
 """The lowest and the highest value; None for no bound."""
 _NO_BOUNDS: Final = (None, None)
 ComparedTables = tuple[list[NoisyTable], list[ExactTable]]
-"""The tables in force with noise, and those with exact figures."""
+"""The tables in force with noise, and those with exact statistics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class MeasureRule:
     counts: Literal["rows", "values"] | None = None
     """What it counts, alone or in histograms: rows, or values of its field, which may be few; None if it counts nothing."""
     bounds: Callable[[FieldView | None], Bounds] = lambda view: _NO_BOUNDS
-    """Takes its field as the policy treats it, and returns the bounds of its figures."""
+    """Takes its field as the policy treats it, and returns the bounds of its statistics."""
 
 
 def _clip_bounds(view: FieldView | None) -> Bounds:
@@ -160,11 +160,11 @@ class AggregateView:
     counting: Pointer | None
     counts_to: int
     noise: NoiseView | None = None
-    """The noise of its figures; None if they are exact."""
+    """The noise of its statistics; None if they are exact."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Each measure as text that is equal for equal measures, by column."""
     terms: tuple[object, ...] = ()
-    """What must be equal in another table so that equal rows have equal figures."""
+    """What must be equal in another table so that equal rows have equal statistics."""
     rolls_up: str | None = None
     """The table whose shown rows it sums; None for a table of records."""
     has_rollups: bool = False
@@ -478,7 +478,7 @@ def _as_decimal(bound: Any) -> Decimal:
 
 
 def _is_outside(value: Any, low: Decimal | None, high: Decimal | None) -> bool:
-    """Whether a figure is not between its bounds. NaN never is."""
+    """Whether a statistic is not between its bounds. NaN never is."""
     return value != value or (low is not None and value < low) or (high is not None and value > high)
 
 

@@ -84,7 +84,7 @@ CODES: Final = MappingProxyType(
         "V044": "an aggregate has the same group twice",
         "V045": "a statistic is outside the bounds of its values",
         "V046": "groups were already past the retention of the aggregate when they were written",
-        "V047": "the figures of a measure cannot be checked, because there is no rule for it",
+        "V047": "the statistics of a measure cannot be checked, because there is no rule for it",
         "V048": "the noise of an aggregate is not the one that its pipeline defines",
         "V049": "a mean or sum with noise is not on its grid, or the two contradict each other",
         "V050": "a quarantine file does not have exactly the six required columns",
@@ -92,7 +92,7 @@ CODES: Final = MappingProxyType(
         "V052": "the counts of a quarantine file differ from its receipt",
         "V053": "a date has more releases of an aggregate than its pipeline permits",
         "V054": "an equal release of an aggregate has other bytes than before",
-        "V055": "equal rows of a release have different figures in two aggregates",
+        "V055": "equal rows of a release have different statistics in two aggregates",
         "V056": "a roll-up is not the sums over the rows of its table",
         "V060": "a file is not encrypted as its receipt or pipeline requires",
         "V061": "encrypted columns were not checked, because their keys are not available",
@@ -242,7 +242,7 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
     Raises OutputError if the folder does not exist.
     """
     if not output.is_dir():
-        raise OutputError(f"output folder {output} does not exist")
+        raise OutputError(f"{output}: the output folder does not exist", hint="Check the path.")
     if not (output / RUNS).is_dir():
         return Evidence(
             output=output,

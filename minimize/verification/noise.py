@@ -1,6 +1,6 @@
-"""Checks of noise: what receipts state about it, the releases of a date, and figures that noise could not have made.
+"""Checks of noise: what receipts state about it, the releases of a date, and statistics that noise could not have made.
 
-Written from the definition of noisy figures, without the code that makes them. Only with the keyring and the records could one
+Written from the definition of noisy statistics, without the code that makes them. Only with the keyring and the records could one
 check that noise was drawn and not chosen.
 """
 
@@ -31,7 +31,7 @@ Bounds = tuple[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class NoiseView:
-    """The noise of an aggregate's figures, as its pipeline defines it."""
+    """The noise of an aggregate's statistics, as its pipeline defines it."""
 
     sd: Decimal
     """The standard deviation of each of the two draws of a count."""
@@ -60,7 +60,7 @@ class NoiseView:
 
 
 def read_noise(raw: Mapping[str, Any]) -> NoiseView | None:
-    """The noise of an aggregate's mapping; None if its figures are exact. Raises ValueError, TypeError or AttributeError."""
+    """The noise of an aggregate's mapping; None if its statistics are exact. Raises ValueError, TypeError or AttributeError."""
     if raw.get("exact") is not None:
         return None
     noise, limits = raw.get("noise") or {}, raw.get("per_subject") or {}
@@ -68,7 +68,7 @@ def read_noise(raw: Mapping[str, Any]) -> NoiseView | None:
 
 
 def is_of_earlier_version(output: WrittenOutput) -> bool:
-    """Whether the figures were made before figures had noise: those versions wrote sketches with each table."""
+    """Whether the statistics were made before statistics had noise: those versions wrote sketches with each table."""
     return output.noise is None and output.sketches is not None
 
 
@@ -79,7 +79,7 @@ def check_terms(noise: NoiseView | None, run: EvidenceRun, file: EvidenceFile) -
     if noise is None:
         if stated is not None:
             yield new_finding(
-                "V048", "the receipt states noise, but the pipeline defines exact figures", file=run.place
+                "V048", "the receipt states noise, but the pipeline defines exact statistics", file=run.place
             )
         return
     if stated is None:
@@ -128,8 +128,8 @@ def check_releases(evidence: Evidence, definitions: Mapping[tuple[str, str], Noi
 def _exact_release_findings(
     history: Iterable[Receipt], first: Collection[str], exact: Collection[tuple[str, str]]
 ) -> Iterator[Finding]:
-    """V053: exact figures of a date that were published again, although no void receipt permits it. Takes the ids of runs that
-    read a source, and the runs and names with exact figures."""
+    """V053: exact statistics of a date that were published again, although no void receipt permits it. Takes the ids of runs that
+    read a source, and the runs and names with exact statistics."""
     published: dict[tuple[str, str], str] = {}
     for receipt in history:
         if receipt.republish:
@@ -139,7 +139,7 @@ def _exact_release_findings(
                 continue
             for date in _digests_by_date(output, filled=True):
                 if (name, date) in published:
-                    message = "exact figures were published twice, and no void receipt permits it"
+                    message = "exact statistics were published twice, and no void receipt permits it"
                     yield new_finding("V053", message, file=_root(name, date))
                 published[name, date] = receipt.run_id
 
@@ -172,7 +172,7 @@ def _root(name: str, date: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NoisyTable:
-    """One table in force with noise, and what its figures are."""
+    """One table in force with noise, and what its statistics are."""
 
     root: str
     groups: Mapping[str, tuple[Pointer, str | None]]
@@ -180,11 +180,11 @@ class NoisyTable:
     measures: Mapping[str, str]
     """The measure of each column, as text that is equal for equal measures."""
     terms: tuple[object, ...]
-    """Everything that must be equal in another table so that equal rows have equal figures."""
+    """Everything that must be equal in another table so that equal rows have equal statistics."""
     table: pa.Table
 
     def figures(self, groups: Sequence[tuple[Pointer, str | None]], measures: Sequence[str]) -> dict[Any, Any]:
-        """The figures of some measures, by the values of the group keys."""
+        """The statistics of some measures, by the values of the group keys."""
         names = {each: column for column, each in self.groups.items()}
         values = {each: column for column, each in self.measures.items()}
         keys = [self.table[names[each]].to_pylist() for each in groups]
@@ -194,17 +194,17 @@ class NoisyTable:
 
 
 COMPARED_MEASURES: Final = ("count", "count_distinct", "sum", "mean", "histogram", "share")
-"""The measures whose figures do not depend on other measures of their table."""
+"""The measures whose statistics do not depend on other measures of their table."""
 
 
 def measure_text(raw: Any) -> str:
-    """A measure as text that is equal for equal measures; empty if its figures are not compared."""
+    """A measure as text that is equal for equal measures; empty if its statistics are not compared."""
     word = raw if isinstance(raw, str) else next(iter(raw))
     return json.dumps(raw, sort_keys=True, default=str) if word in COMPARED_MEASURES else ""
 
 
 def check_equal_rows(tables: Iterable[NoisyTable]) -> Iterator[Finding]:
-    """V055: rows with the same groups have the same figures in all tables of a release."""
+    """V055: rows with the same groups have the same statistics in all tables of a release."""
     by_terms: dict[tuple[object, ...], list[NoisyTable]] = {}
     for table in tables:
         by_terms.setdefault((table.terms, frozenset(table.groups.values())), []).append(table)
@@ -219,7 +219,7 @@ def check_equal_rows(tables: Iterable[NoisyTable]) -> Iterator[Finding]:
                 first_figures[row] != second_figures[row] for row in first_figures.keys() & second_figures.keys()
             )
             if wrong:
-                message = f"{wrong} rows have other figures than the same rows of {first.root}"
+                message = f"{wrong} rows have other statistics than the same rows of {first.root}"
                 yield new_finding("V055", message, file=second.root)
 
 

@@ -187,7 +187,7 @@ def _record_decisions(folder: Path, since: datetime, now: datetime) -> None:
             recipient = load_recipient(folder / "pipelines" / "recipients" / f"{name}.yaml")
             evidence = document_evidence(document)
             with _acting_as(OFFICER):
-                if recipient.contract is not None and recipient.standing == "independent":
+                if recipient.contract is not None and recipient.standing == "independent_controller":
                     contract = NewContract(tenant, name, f"C-{name}", offered=True, document=document)
                     record_contract(contract, workspace, now)
                 for requirement in recipient.functions[function].requires:

@@ -123,7 +123,7 @@ def independents(service: Service) -> list[str]:
     """The recipients that need a contract of each tenant."""
     known = load_recipients(service.folder / "pipelines" / "recipients")
     found = [known.load(name) for name in known.names()]
-    return [each.recipient for each in found if each.standing == "independent" and each.contract is not None]
+    return [each.recipient for each in found if each.standing == "independent_controller" and each.contract is not None]
 
 
 def functions(service: Service, *directions: str) -> list[tuple[str, str]]:

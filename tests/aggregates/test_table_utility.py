@@ -116,7 +116,8 @@ def test_a_table_without_large_groups_shows_nothing() -> None:
 
 def test_exact_figures_have_no_error() -> None:
     assert (
-        line(preview([5, 15], noise=None)) == "table: 1 of 2 rows would be shown (75% of subjects); figures are exact"
+        line(preview([5, 15], noise=None))
+        == "table: 1 of 2 rows would be shown (75% of subjects); statistics are exact"
     )
 
 

@@ -126,7 +126,7 @@ def test_an_export_is_one_entry_a_line_in_a_file_of_its_owner(command: Command, 
     assert [json.loads(line)["sequence"] for line in file.read_text().splitlines()] == [1, 2, 3]
     assert file.stat().st_mode & 0o777 == 0o600
     said = command("audit", "export", file)
-    assert (said.code, "File exists" in said.err) == (2, True)
+    assert (said.code, "already exists (EEXIST)" in said.err) == (2, True)
 
 
 def test_the_name_of_an_account_is_no_formula_in_a_spreadsheet(

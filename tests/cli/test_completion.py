@@ -37,8 +37,8 @@ def test_a_command_that_is_not_there_is_answered_with_the_nearest(
 ) -> None:
     said = command(*words)
     assert said.code == 2
-    assert f"No such command '{words[-1]}'. (Did you mean '{near}'?)" in said.err
-    assert f"(Did you mean '{near}'?)" in command(*words, "--json").error["message"]
+    assert f"{words[-1]}` (hint: Did you mean `{near}`?)" in said.err
+    assert command(*words, "--json").error["hint"] == f"Did you mean `{near}`?"
 
 
 def test_an_unrecognizable_command_gets_no_suggestion(command: Command) -> None:

@@ -11,6 +11,7 @@ import time_machine
 
 from minimize.governance.access_file import create_access_file
 from minimize.governance.incidents.incident import incident_lines
+from minimize.pages import Table
 from tests.commands import Command, Result, command
 from tests.project import LASTING, Builds, Project, events
 
@@ -43,9 +44,9 @@ def test_an_incident_is_opened_scoped_and_shown(project: Project, incident: Comm
     opened(incident, project)
     found = incident("scope", "INC-1", "--json")
     assert [each["tenant_id"] for each in found.json["scope"]["tenants"]] == ["north", "south"]
-    text = incident("show", "INC-1").out
+    text = incident("show", "INC-1", "--verbose").out
     assert "INC-1  a lost disk: scoped, 2 tenants" in text
-    assert re.search(r"pseudonymized: .*device_id", text)
+    assert re.search(r"pseudonymized: .*device ID", text)
     assert "to be notified" in text
 
 
@@ -106,12 +107,33 @@ def test_data_that_tenants_have_in_common_is_printed_once(project: Project, inci
     opened(incident, project)
     body = incident("scope", "INC-1", "--json").json
     (north, south) = body["scope"]["tenants"]
-    different = [*incident_lines(body)]
-    same = [
-        *incident_lines({**body, "scope": {**body["scope"], "tenants": [north, {**south, "kinds": north["kinds"]}]}})
-    ]
-    assert [sum("device_id" in line for line in lines) for lines in (different, same)] == [2, 1]
-    assert next(line for line in same if "device_id" in line).startswith("    each: pseudonymized: ")
+    alike = {**body, "scope": {**body["scope"], "tenants": [north, {**south, "kinds": north["kinds"]}]}}
+    different, same = (
+        [line for line in incident_lines(each, verbose=True) if isinstance(line, str)] for each in (body, alike)
+    )
+    assert [sum("device ID" in line for line in lines) for lines in (different, same)] == [2, 1]
+    assert next(line for line in same if "device ID" in line).startswith("  north, south: pseudonymized: ")
+
+
+def test_a_scope_is_a_table_and_all_columns_need_verbose(project: Project, incident: Command) -> None:
+    opened(incident, project)
+    text = incident("scope", "INC-1").out
+    assert re.search(r"tenant +subjects +records +form +from +to +notice", text)
+    assert re.search(r"data: pseudonymized: \d+ columns\. Pass --verbose to see all columns\.", text)
+    assert "device ID" not in text
+    assert "device ID" in incident("show", "INC-1", "--verbose").out
+
+
+def test_40_tenants_are_one_row_each(project: Project, incident: Command) -> None:
+    opened(incident, project)
+    body = incident("scope", "INC-1", "--json").json
+    north = body["scope"]["tenants"][0]
+    tenants = [{**north, "tenant_id": f"<t>{number}"} for number in range(40)]
+    notices: dict[str, list[str]] = {each["tenant_id"]: [] for each in tenants}
+    lines = [*incident_lines({**body, "scope": {**body["scope"], "tenants": tenants}, "notices": notices})]
+    (table,) = [line for line in lines if isinstance(line, Table)]
+    assert len(table.rows) == 40
+    assert len(lines) < 8
 
 
 def test_a_step_prints_what_it_recorded(project: Project, incident: Command) -> None:
@@ -232,7 +254,7 @@ def test_an_incident_without_a_scope_is_shown_as_such_and_becomes_overdue(projec
     ("named", "reach", "line"),
     [
         ((), "0 tenants", "  subject/view by privacy-officer@example.com at "),
-        (("--tenant", "north"), "1 tenant", "  north: at most 11 subjects, at most 30 records, "),
+        (("--tenant", "north"), "1 tenant", " north   at most 11  at most 30 "),
     ],
 )
 def test_a_search_that_named_no_tenant_is_listed_with_unknown_tenants(

@@ -139,7 +139,7 @@ def test_an_invalid_time_is_reported_with_its_option() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("run", ".", "--date", "2026-11-31"), "--date is not a date"),
+        (("run", ".", "--date", "2026-11-31"), "--date is not a date: November 2026 has 30 days"),
         (("run", ".", "--since", "24.11.2026"), "--since is not a date"),
         (("run", ".", "--at", "2026-11-25T00:00:00"), "--at has no time zone"),
         (("settings", "why", "north", "location", "noon"), "AT is not a time"),

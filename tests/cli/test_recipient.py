@@ -22,8 +22,9 @@ def _folder(tmp_path: Path) -> Path:
 def test_the_list_shows_the_number_of_fields_per_direction(command: Command) -> None:
     said = command("recipient", "list", "--recipients", RECIPIENTS)
     assert said.code == 0
-    assert "configmgr  independent  out 0  in 19  site_summary\n" in said.out
-    assert "apple  independent  out 27  in 60  push, device_enrollment" in said.out
+    assert re.search(r"configmgr +independent controller +0 +19 +site_summary\n", said.out)
+    assert re.search(r"apple +independent controller +27 +60 +push, device_enrollment", said.out)
+    assert re.search(r"support_desk +processor +8 +0 ", said.out)
 
 
 def test_the_json_list_states_whether_a_contract_is_current(command: Command) -> None:
@@ -65,7 +66,7 @@ def test_without_agents_the_html_list_states_it_and_the_text_list_omits_it(comma
 def test_a_recipient_is_shown_as_markdown_or_html(command: Command, folder: Path) -> None:
     plain = command("recipient", "show", "vendor", "--recipients", folder)
     assert plain.out == command("recipient", "show", "vendor", "--markdown", "--recipients", folder).out
-    assert plain.out.startswith("# vendor\n")
+    assert plain.out.startswith("# Vendor\n")
     page = folder.parent / "vendor.html"
     assert command("recipient", "show", "vendor", "--html", page, "--recipients", folder).out == f"wrote {page}\n"
     assert page.read_text().startswith("<!doctype html>")

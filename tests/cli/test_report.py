@@ -96,7 +96,7 @@ def test_documents_for_reviewers_state_whether_a_table_has_noise(project: Projec
         project.pipeline(aggregates={"per_model": without_none(changes)})
         leaflet = command("leaflet", project.folder).out
         assert (told in leaflet, other in leaflet) == (True, False)
-        words = "figures are exact (reason: a contract)" if told == exact else "figures have noise"
+        words = "statistics are exact (reason: a contract)" if told == exact else "statistics have noise"
         assert words in command("explain", project.folder, "battery").out
         assert command("docs", project.folder, "--to", project.folder / "pages").code == 0
         pages = [page.read_text() for page in (project.folder / "pages").rglob("*.md")]

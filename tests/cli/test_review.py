@@ -24,7 +24,9 @@ def test_a_loosening_diff_exits_with_1_and_a_table(two: tuple[Path, Path], comma
     said = command("diff", *two)
     assert said.code == 1
     assert "J020  loosens" in said.out
+    assert said.out.splitlines()[0] == "1 change weakens protection: do not merge without review · 1 neutral"
     assert "retention: kept for 30d → kept for 60d" in said.out
+    assert "J020  Data is kept for longer, so a breach exposes more of it." in said.out
     assert said.out.splitlines()[-1] == "1 loosens, 1 neutral"
 
 
@@ -53,7 +55,9 @@ def test_for_a_pull_request_it_prints_markdown_in_which_texts_are_nothing_but_te
     two: tuple[Path, Path], command: Command
 ) -> None:
     said = command("diff", *two, "--markdown")
-    assert said.out.startswith("### Policy review: 1 loosens, 1 neutral\n")
+    assert said.out.startswith(
+        "### Policy review: 1 change weakens protection: do not merge without review · 1 neutral\n"
+    )
     assert "`--allow J020`" in said.out
     assert "a \\| b &lt;script&gt; &#64;all" in said.out
     assert "<script>" not in said.out
@@ -62,7 +66,15 @@ def test_for_a_pull_request_it_prints_markdown_in_which_texts_are_nothing_but_te
 def test_changes_are_written_as_a_page(two: tuple[Path, Path], command: Command, tmp_path: Path) -> None:
     said = command("diff", *two, "--html", tmp_path / "diff.html")
     assert (said.code, said.out) == (1, f"wrote {tmp_path / 'diff.html'}\n")
-    assert "<h2>Loosens</h2>" in (tmp_path / "diff.html").read_text()
+    page = (tmp_path / "diff.html").read_text()
+    assert '<p class="status bad">' in page
+    assert '1 change weakens protection:</strong> <span class="item">do not merge without review</span>' in page
+    assert "<h2>Weakens protection: 1</h2>" in page
+    assert f"Old: {two[0]}. New: {two[1]}." in page
+    assert "Data is kept for longer, so a breach exposes more of it." in page
+    assert "<code>--allow J020</code>" in page
+    assert 'data-label="about"' not in page, "a column that is empty in every row is left out"
+    assert "`" not in page.split("</style>")[1]
 
 
 def test_identical_policies_have_no_difference(two: tuple[Path, Path], command: Command) -> None:
@@ -84,7 +96,7 @@ def test_explain_prints_each_step_of_a_field(project: Project, command: Command)
     said = command("explain", project.folder, "latitude", "--tenant", "north", *WHEN)
     assert said.code == 0
     lines = said.out.splitlines()
-    assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: generalized"
+    assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: transformed"
     assert any("✓ gate: collected if feature location is on: yes" in line for line in lines)
     assert "    location on, set by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
     assert lines[-1].startswith("result: ")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from minimize.consent import current_terms
-from minimize.consent.terms import parse_terms
+from minimize.consent.terms import ConsentTerms, parse_terms
 from minimize.errors import PolicyError
 from minimize.recipients import load_recipient
 from tests.pipelines.shipped import RECIPIENTS
@@ -56,3 +56,9 @@ def test_an_agreement_to_groups_is_none_to_records() -> None:
     groups = current_terms(vendor(functions=sync(aggregate="fleet", fields=fields)), "sync")
     records = current_terms(vendor(functions=sync(fields=fields)), "sync")
     assert groups.coverage_gap(records, ["events"]) == records.coverage_gap(groups, ["events"]) == "other_fields"
+
+
+def test_terms_recorded_with_an_earlier_word_cover_those_with_the_current_one() -> None:
+    current = ConsentTerms("outbound", "processor", "operations", 1, {"model": "keep"})
+    earlier = parse_terms(current.text.replace("processor", "agent"))
+    assert (earlier, earlier.coverage_gap(current, ["model"])) == (current, None)

@@ -123,7 +123,7 @@ def _rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASURE_RULES, "guess", MeasureRule())
 
 
-EXACT = {"exact": {"because": "its figures have no noise"}}
+EXACT = {"exact": {"because": "its statistics have no noise"}}
 SPREAD: dict[str, Any] = {
     "spread": {
         "group_by": {"tenant": "tenant_id"},
@@ -178,7 +178,7 @@ def test_a_table_with_noise_refuses_it_and_names_what_is_possible(fleet: Project
         fleet.run()
     (refusal,) = (each for each in caught.value.findings if each.code == "R024")
     assert refusal.field == "battery"
-    assert refusal.message == f"measure charge of spread: the figures of {measure} cannot have noise"
+    assert refusal.message == f"measure charge of spread: the statistics of {measure} cannot have noise"
     noisy = refusal.hint.split("(")[1].split(")")[0].split(", ")
     assert noisy == [name for name, kind in MEASURES.items() if kind.takes_noise]
     assert {"mean", "quantile"} <= set(noisy)

@@ -23,12 +23,12 @@ from minimize.arrow.pointers import Pointer
 from minimize.drafting.proposals import FieldEvidence, treatment_for
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.interop.convert import file_schema
-from minimize.plan.model import least_revealing, released_column_category, step_leaves
+from minimize.plan.model import least_revealing, released_column_category, step_residual
 from minimize.policy.fields import compare_coarseness
-from minimize.report.fields import REPORT_WORDS
+from minimize.policy.plain_words import REPORT_WORDS
 from minimize.review.changes import chain_grade
 from minimize.runs.inspection import plan_for
-from minimize.techniques import TECHNIQUES, Context, Family, Leaves, Technique, TechniqueResult, published_techniques
+from minimize.techniques import TECHNIQUES, Context, Family, Residual, Technique, TechniqueResult, published_techniques
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.parameters import LOWER_TIGHTENS
 from minimize.text import Registry
@@ -43,7 +43,7 @@ class KeepDigits(Technique):
 
     name: ClassVar[str] = "keep_digits"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double")
-    leaves: ClassVar[Leaves] = "guessable"
+    residual: ClassVar[Residual] = "guessable"
     source: ClassVar[str] = "IEEE 754-2019"
     about: ClassVar[str] = "the first significant digits of a number"
     proposed_for: ClassVar[Mapping[str, str]] = {"speed": "{digits: 2}"}
@@ -75,7 +75,7 @@ class Unkeyed(Silent):
     """A technique that states that its result can only be linked, and uses no key."""
 
     name: ClassVar[str] = "unkeyed"
-    leaves: ClassVar[Leaves] = "linkable"
+    residual: ClassVar[Residual] = "linkable"
 
 
 def significant_numbers(parameters: Mapping[str, Any], place: ColumnContext) -> ValueRule:
@@ -113,8 +113,8 @@ def codes(findings: list[Finding]) -> set[str]:
 
 @pytest.mark.parametrize("step", [KeepDigits(digits=2), Silent(), Unkeyed()], ids=lambda step: step.name)
 def test_an_identifier_stays_identified(step: Technique) -> None:
-    leaves = least_revealing([step_leaves(step, ["identifier"])])
-    assert released_column_category("identifier", leaves) == "identified"
+    residual = least_revealing([step_residual(step, ["identifier"])])
+    assert released_column_category("identifier", residual) == "identified"
 
 
 @pytest.mark.usefixtures("_rule")

@@ -24,7 +24,7 @@ from pydantic import Field
 from minimize.policy.fields import compare_coarseness
 from minimize.policy.treatments import main_parameter
 from minimize.review.changes import chain_grade
-from minimize.techniques import TECHNIQUES, Context, Family, Leaves, Technique, TechniqueResult, UnsupportedType
+from minimize.techniques import TECHNIQUES, Context, Family, Residual, Technique, TechniqueResult, UnsupportedType
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.parameters import HIGHER_TIGHTENS, LOWER_TIGHTENS, NEUTRAL, Order
 from minimize.verification.policy_reading import read_chain
@@ -340,7 +340,7 @@ def false_remains(part: Part, folder: Path, word: str) -> list[str]:
     for parameters in PARAMETERS.get(word, part.variants):
         technique = made(part, parameters, folder)
         for trial in trials(technique, samples()):
-            has_form = part.kind.leaves == "nothing" and not part.kind.shows_presence_only
+            has_form = part.kind.residual == "coarse" and not part.kind.shows_presence_only
             if has_form and trial.results.type == trial.values.type:
                 unchanged = sum(map(str.__eq__, texts(trial.values), texts(trial.results)))
                 if unchanged * 2 > len(trial.values):
@@ -351,7 +351,7 @@ def false_remains(part: Part, folder: Path, word: str) -> list[str]:
                 found.append(f"{word} {parameters}: more than presence of {trial.column}")
             if part.kind.is_pseudonym() and not technique.folds and distinct(trial.results) < distinct(trial.values):
                 found.append(f"{word} {parameters}: values of {trial.column} become equal")
-        if technique.remaining_form(identifier=True) == "nothing" or not part.rule.identifies:
+        if technique.residual_for(identifier=True) == "coarse" or not part.rule.identifies:
             found += [
                 f"{word} {parameters}: an identifier can be guessed from the result of {trial.column}"
                 for trial in trials(technique, identifiers())
@@ -447,7 +447,7 @@ class LastDigits(Technique):
 
     name: ClassVar[str] = "last_digits"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "—"
     about: ClassVar[str] = "the last digits"
@@ -464,7 +464,7 @@ def wrong_statements() -> Iterator[Any]:
     digits = "keep_digits"
     yield wrong("a higher number of digits tightens", digits, digits_part(order=HIGHER_TIGHTENS), false_orders)
     yield wrong("the number of digits is neutral", digits, digits_part(order=NEUTRAL), false_orders)
-    yield wrong("nothing remains of an age", digits, digits_part(leaves="nothing"), false_remains)
+    yield wrong("nothing remains of an age", digits, digits_part(residual="coarse"), false_remains)
     yield wrong(
         "a rule that accepts any value", digits, digits_part(TechniqueRule(accept_any, lone="digits")), false_rules
     )
@@ -495,7 +495,7 @@ def wrong_statements() -> Iterator[Any]:
     yield wrong(
         "no identifier is singled out", "last_digits", Part(LastDigits, TechniqueRule(accept_any), [{}]), false_remains
     )
-    yield wrong("a mask is linkable", "mask", changed_part("mask", leaves="linkable"), false_remains)
+    yield wrong("a mask is linkable", "mask", changed_part("mask", residual="linkable"), false_remains)
     yield wrong("a clipped value is unchanged", "clip", changed_part("clip", changes_nothing=True), false_remains)
     yield wrong("only presence is shown", "mask", changed_part("mask", shows_presence_only=True), false_remains)
 

@@ -231,8 +231,8 @@ def test_an_encoded_column_comes_out_as_a_plain_one_does(
 def test_every_technique_states_its_facts(word: str) -> None:
     kind = TECHNIQUES[word]
     assert kind.name == word
-    assert {"name", "takes", "leaves", "source", "about"} <= vars(kind).keys()
-    assert kind.leaves != "nothing" or "singles_out" in vars(kind)
+    assert {"name", "takes", "residual", "source", "about"} <= vars(kind).keys()
+    assert kind.residual != "coarse" or "singles_out" in vars(kind)
 
 
 @pytest.mark.parametrize("word", TECHNIQUES)
@@ -248,7 +248,7 @@ def test_each_kind_of_field_has_one_proposal() -> None:
 
 def test_an_unknown_name_in_metadata_is_the_more_revealing_case() -> None:
     (unknown,) = published_techniques("shuffle")
-    assert (unknown.is_pseudonym(), unknown.is_keyed(), unknown.leaves) == (True, True, "everything")
+    assert (unknown.is_pseudonym(), unknown.is_keyed(), unknown.residual) == (True, True, "original")
     assert not is_published_unchanged("shuffle")
     assert not is_published_unchanged("")
     assert is_published_unchanged("keep")

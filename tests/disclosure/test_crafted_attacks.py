@@ -1,4 +1,4 @@
-"""Attacks that were crafted against exact figures, through a run, a rerun and the published tables: with noise they fail.
+"""Attacks that were crafted against exact statistics, through a run, a rerun and the published tables: with noise they fail.
 
 Each attack is the arithmetic of a person who has the published tables and knows everything about a crafted world except one fact.
 It runs twice: without noise it must find the fact in every world, else it proves nothing; with noise in few worlds.
@@ -320,7 +320,7 @@ def test_a_renamed_or_returned_table_does_not_give_the_row_of_the_erased(project
 def test_a_table_with_noise_is_not_rounded_as_well(project: Project) -> None:
     project.pipeline(aggregates={"t": table({"n": "count"}, "site", round={"counts_to": 10})})
     made = command("lint", project.folder)
-    assert (made.code, "`round` is for exact figures only" in made.out) == (1, True)
+    assert (made.code, "`round` is for exact statistics only" in made.out) == (1, True)
 
 
 def median_of_one(project: Project) -> Found:

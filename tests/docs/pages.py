@@ -6,6 +6,7 @@ import contextlib
 import doctest
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from sybil.parsers.markdown import CodeBlockParser
 
 ROOT = Path(__file__).parents[2]
 EXITS = "<!-- exits "
+INVISIBLE = re.compile(r"<!--- invisible-code-block: (?:sh|python)\n(.*?)-->", re.DOTALL)
 LOOSE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -31,10 +33,18 @@ class Reader:
         self.ended = 0
         self.python = PythonEvaluator()
 
-    def reads(self, page: Path) -> int:
-        """How many blocks of the page were run. Raises AssertionError at the first that does not do as the page says."""
+    def reads(self, page: Path, *, as_shown: bool = False) -> int:
+        """How many blocks of the page were run, `as_shown` without the invisible ones.
+
+        Raises AssertionError at the first that does not do as the page says.
+        """
         evaluators = {"sh": self.shell, "python": self.snippet, "text": self.shows}
-        document = Document.parse(str(page), *(CodeBlockParser(word, does) for word, does in evaluators.items()))
+        parsers = [CodeBlockParser(word, does) for word, does in evaluators.items()]
+        text = without_invisible(page.read_text()) if as_shown else page.read_text()
+        document = Document(text, str(page))
+        for parser in parsers:
+            for region in parser(document):
+                document.add(region)
         examples = list(document.examples())
         for example in examples:
             example.evaluate()
@@ -65,6 +75,16 @@ class Reader:
         same = doctest.OutputChecker().check_output(str(example.parsed), self.printed, LOOSE)
         assert same, f"{_where(example)}: it printed\n{self.printed}"
         self.printed = None
+
+
+def invisible_blocks(text: str) -> list[str]:
+    """What a reader of a page does not see, and the tests run."""
+    return [block.group(1) for block in INVISIBLE.finditer(text)]
+
+
+def without_invisible(text: str) -> str:
+    """A page without what its reader does not see; every line has the number that it had."""
+    return INVISIBLE.sub(lambda block: "\n" * block.group().count("\n"), text)
 
 
 def _exits(example: Example) -> int:

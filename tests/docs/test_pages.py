@@ -16,7 +16,7 @@ import pytest
 
 from minimize.governance.access_file import create_access_file
 from minimize.keys.discovery import create_keyring
-from tests.docs.pages import ROOT, Reader, path_with_ours
+from tests.docs.pages import ROOT, Reader, invisible_blocks, path_with_ours, without_invisible
 
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")]
 BLOCK = re.compile(r"^(?:```(?:sh|python|text)$|<!--- invisible-code-block: (?:sh|python)$)", re.MULTILINE)
@@ -67,7 +67,7 @@ def marked(page: Path) -> Any:
 @pytest.fixture(name="reader")
 def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     """A reader of a fresh checkout after `make run`; the environment is restored afterwards."""
-    for name in ("pipelines", "sample_data"):
+    for name in ("pipelines", "sample_data", "docs/schedules"):
         shutil.copytree(ROOT / name, tmp_path / name)
     create_access_file(tmp_path / "out" / "demo-access.yaml", getpass.getuser(), ("contoso", "fabrikam"))
     create_keyring(tmp_path / "out" / "demo.keys", ("device", "user", "session"), datetime.now(UTC))
@@ -136,6 +136,35 @@ def test_the_table_of_extras_lists_all_of_them() -> None:
 @pytest.mark.parametrize("page", [marked(page) for page in PAGES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page_give_the_stated_results(page: Path, reader: Reader) -> None:
     assert reader.reads(page) == len(BLOCK.findall(page.read_text()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [marked(page) for page in PAGES if invisible_blocks(page.read_text())],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_a_page_runs_without_what_its_reader_does_not_see(page: Path, reader: Reader) -> None:
+    shown = without_invisible(page.read_text())
+    assert reader.reads(page, as_shown=True) == len(BLOCK.findall(shown))
+
+
+NOISE = re.compile(r"(?:sleep|kill|wait|for _ in .* sleep .* done)\b.*")
+"""The commands that a page may run without showing them: they wait, or end what the page started."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_invisible_blocks_only_wait_and_end_processes(page: Path) -> None:
+    lines = [line for block in invisible_blocks(page.read_text()) for line in block.splitlines()]
+    assert [line for line in lines if not NOISE.fullmatch(line)] == []
+
+
+def test_an_invisible_block_with_state_is_found() -> None:
+    page = "a\n<!--- invisible-code-block: sh\nsleep 1\nexport A=1\n-->\n```sh\ntrue\n```\n"
+    assert [line for block in invisible_blocks(page) for line in block.splitlines() if not NOISE.fullmatch(line)] == [
+        "export A=1"
+    ]
+    assert without_invisible(page).splitlines() == ["a", "", "", "", "", "```sh", "true", "```"]
 
 
 def unexplained_links(page: Path, text: str) -> list[str]:

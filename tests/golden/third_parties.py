@@ -15,7 +15,7 @@ def agree(session: Session, tenant: str, recipient: str, function: str, places: 
     """Turns on a function of a shipped recipient for a tenant."""
     session.write("signed.txt", "A signed form.\n")
     found = load_recipient(ROOT / "pipelines" / "recipients" / f"{recipient}.yaml")
-    if found.standing == "independent":
+    if found.standing == "independent_controller":
         session.run(f"contract record {tenant} {recipient} {OFFERED} {places}")
     session.run(f"functions enable {tenant} {recipient} {function} {places}")
     permissions = found.functions[function].permissions

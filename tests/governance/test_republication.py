@@ -1,4 +1,4 @@
-"""`runs void --republish`: one more release of exact figures, which two persons permit."""
+"""`runs void --republish`: one more release of exact statistics, which two persons permit."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_run_without_exact_figures_has_no_other_release(project: Project) -> N
     project.records([event(0)])
     run = project.run(ledger=ledger(project)).run_id
     done = void(project, run, "--republish")
-    assert (done.code, "the run published no exact figures" in done.err) == (2, True)
+    assert (done.code, "the run published no exact statistics" in done.err) == (2, True)
 
 
 def test_a_run_that_published_nothing_is_not_the_one(project: Project) -> None:
@@ -241,4 +241,4 @@ def test_days_of_a_table_that_waits_for_late_rows_are_named(project: Project, as
     as_user("olga")
     done = void(project, run, "--republish").out
     assert f"run these dates again: {DAY}" in done
-    assert f"The next run of these dates publishes the exact figures of {BEFORE} once more." in done
+    assert f"The next run of these dates publishes the exact statistics of {BEFORE} once more." in done

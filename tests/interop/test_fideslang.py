@@ -19,8 +19,8 @@ from minimize.policy.model import PURPOSES, Role
 KEYS = json.loads((Path(__file__).parent / "data" / "fideslang-3.1.4.taxonomy.json").read_text())
 
 
-def meaning(role: Role = "plain", leaves: str = "everything", *techniques: str) -> ColumnMeaning:
-    return ColumnMeaning("", "", (), role, {"leaves": leaves, "techniques": list(techniques)})
+def meaning(role: Role = "plain", residual: str = "original", *techniques: str) -> ColumnMeaning:
+    return ColumnMeaning("", "", (), role, {"residual": residual, "techniques": list(techniques)})
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def meaning(role: Role = "plain", leaves: str = "everything", *techniques: str) 
     [
         ("contactEmail", meaning(), "user.contact.email"),
         ("email", meaning("identifier", "linkable", "pseudonymize"), PSEUDONYM),
-        ("latitude", meaning("quasi", "nothing", "round"), "user.location.imprecise"),
+        ("latitude", meaning("quasi", "coarse", "round"), "user.location.imprecise"),
         ("latitude", meaning("quasi"), "user.location.precise"),
         ("thing", meaning("identifier"), "user.unique_id"),
         ("thing", meaning("free_text"), "user.content.private"),

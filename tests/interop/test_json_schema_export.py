@@ -52,7 +52,7 @@ def test_rows_as_json_obey_it_and_a_row_with_more_does_not(tmp_path: Path) -> No
 def test_a_column_has_its_meaning_and_what_remains_of_the_value() -> None:
     schema = output_schema(minimize.plan_for(PIPELINE), "records")
     assert schema["properties"]["event_time"]["description"] == "when the device checked in"
-    assert schema["properties"]["device_id"]["x-minimize"]["leaves"] == "linkable"
+    assert schema["properties"]["device_id"]["x-minimize"]["residual"] == "linkable"
     assert schema["properties"]["apps"]["items"]["properties"]["version"]["x-minimize"]["techniques"] == [
         "truncate_version"
     ]

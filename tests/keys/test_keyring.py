@@ -55,7 +55,7 @@ def test_a_keyring_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_keyring_in_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(KeyringError, match="No such file"):
+    with pytest.raises(KeyringError, match="does not exist"):
         new_keyring(tmp_path / "none" / "a.keys", now=NOW)
 
 
@@ -115,7 +115,7 @@ def test_adding_to_a_link_replaces_what_it_points_to(tmp_path: Path) -> None:
 
 
 def test_adding_to_no_keyring_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(KeyringError, match="No such file"):
+    with pytest.raises(KeyringError, match="does not exist"):
         add_key(tmp_path / "a.keys", "phone", now=LATER)
     with pytest.raises(KeyringError, match="was not changed"):
         add_key(tmp_path / "none" / "a.keys", "phone", now=LATER)
@@ -215,7 +215,7 @@ def test_purposes_get_keys_of_their_own(keyring: Keyring) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(KeyringError, match="No such file"):
+    with pytest.raises(KeyringError, match="does not exist"):
         Keyring.load(tmp_path / "none.keys")
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def content(path: Path) -> str:
     if path.suffix == ".parquet":
         return f"{pq.read_table(path).to_pylist()} {pq.read_schema(path).metadata}"
     if path.suffix == ".db":
-        with sqlite3.connect(path) as ledger:
+        with closing(sqlite3.connect(path)) as ledger:
             tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             return "\n".join(str(row) for name in tables for row in ledger.execute(f'SELECT * FROM "{name}"'))
     return "" if path.suffix == ".sealed" else path.read_bytes().decode(errors="replace")

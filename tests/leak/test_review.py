@@ -61,7 +61,7 @@ def test_an_explanation_of_a_record_reveals_no_value(folder: Path) -> None:
     settings = rows.effective_at(NOW)
     said = [RecordExplanation(trial, each, key, settings) for each in tried for key in job.policy.fields]
     text = "\n".join(f"{each!r} {each.outcome()} {[step.to_json() for step in each.steps()]}" for each in said)
-    assert {"kept", "generalized", "gated", "dropped", "record quarantined"} <= {each.outcome() for each in said}
+    assert {"kept", "transformed", "gated", "dropped", "record quarantined"} <= {each.outcome() for each in said}
     assert found(NOT_NAMED, text.encode()) == set()
 
 

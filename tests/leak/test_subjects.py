@@ -17,7 +17,7 @@ from minimize.governance.subjects import (
     view_subjects,
     write_exports,
 )
-from minimize.governance.subjects.view import view_page
+from minimize.governance.subjects.subject_page import view_page
 from minimize.keys import new_keyring
 from minimize.workspace import Workspace
 from tests.leak.canary import Canary

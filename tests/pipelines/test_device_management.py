@@ -183,7 +183,7 @@ def test_success_rates_are_shares(made: Any) -> None:
     assert all(share is None or 0 < share < 1 for share in enrolled)
     installed = {row["operating_system"]: row["succeeded"] for row in made("app_inventory", "install_success")}
     assert all(share is None or 0 < share < 1 for share in installed.values())
-    assert any(installed.values())
+    assert installed.keys() == {"Android", "Windows", "iOS", "macOS"}  # of few devices: noise may hide each share
 
 
 def test_devices_are_counted_by_platform(made: Any) -> None:

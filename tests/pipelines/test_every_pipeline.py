@@ -40,7 +40,7 @@ def hidden(name: str) -> set[str]:
     plan = minimize("plan", str(PIPELINES / name), "--json").json["fields"]
     roles = {key: field.role for key, field in loaded(name).policy.fields.items()}
     return {
-        key for key, field in plan.items() if roles[key] in ("identifier", "secret") and field["leaves"] != "everything"
+        key for key, field in plan.items() if roles[key] in ("identifier", "secret") and field["residual"] != "original"
     }
 
 

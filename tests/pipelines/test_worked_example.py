@@ -168,20 +168,20 @@ def test_lint_has_warnings_and_no_errors(organization: Path) -> None:
 def test_the_plan_states_the_treatment_of_each_field(organization: Path) -> None:
     done = said(organization, "plan", "pipelines/device_telemetry", "--json")
     fields = done.json["fields"]
-    assert {name: (field["action"], field["technique"], field["leaves"]) for name, field in fields.items()} == {
+    assert {name: (field["action"], field["technique"], field["residual"]) for name, field in fields.items()} == {
         "event_id": ("drop", "drop", None),
-        "tenant_id": ("keep", "keep", "everything"),
-        "event_time": ("generalize", "truncate_time", "nothing"),
-        "device_id": ("generalize", "pseudonymize", "linkable"),
-        "ip_address": ("generalize", "truncate_ip", "nothing"),
-        "latitude": ("gate", "round", "nothing"),
-        "os_version": ("generalize", "truncate_version", "nothing"),
-        "battery_pct": ("gate", "bin", "nothing"),
-        "free_storage_bytes": ("generalize", "bin", "nothing"),
-        "model": ("generalize", "top", "nothing"),
-        "owner_type": ("keep", "keep", "everything"),
+        "tenant_id": ("keep", "keep", "original"),
+        "event_time": ("transform", "truncate_time", "coarse"),
+        "device_id": ("transform", "pseudonymize", "linkable"),
+        "ip_address": ("transform", "truncate_ip", "coarse"),
+        "latitude": ("gate", "round", "coarse"),
+        "os_version": ("transform", "truncate_version", "coarse"),
+        "battery_pct": ("gate", "bin", "coarse"),
+        "free_storage_bytes": ("transform", "bin", "coarse"),
+        "model": ("transform", "top", "coarse"),
+        "owner_type": ("keep", "keep", "original"),
         "phone_number": ("drop", "drop", None),
-        "/apps/*/name": ("gate", "keep", "everything"),
+        "/apps/*/name": ("gate", "keep", "original"),
         "/apps/*/managed": ("drop", "drop", None),
         "user_principal_name": ("drop", "drop", None),
     }

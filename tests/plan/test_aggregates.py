@@ -1,4 +1,4 @@
-"""Figures with noise and exact figures: what a plan knows of them, and what it refuses."""
+"""Figures with noise and exact statistics: what a plan knows of them, and what it refuses."""
 
 from __future__ import annotations
 
@@ -267,9 +267,9 @@ def test_columns_state_the_noise_of_a_figure(tmp_path: Path, measure: Any, words
 
 def test_a_plan_states_the_effect_of_noise_and_why_figures_are_exact(tmp_path: Path) -> None:
     plan = pipeline_plan(tmp_path, aggregates={"a": table({"n": "count"})})
-    assert "13 or more by the noisy number" in plan.to_json()["outputs"]["a"]["figures"]
+    assert "13 or more by the noisy number" in plan.to_json()["outputs"]["a"]["statistics"]
     plan = pipeline_plan(tmp_path, source=DATED, aggregates={"a": table({"n": "count"}, **EXACT)})
-    assert plan.to_json()["outputs"]["a"]["figures"] == "figures are exact, because: contract, annex 3"
+    assert plan.to_json()["outputs"]["a"]["statistics"] == "statistics are exact, because: contract, annex 3"
 
 
 def test_a_fault_of_a_table_with_its_own_retention_is_reported(tmp_path: Path) -> None:

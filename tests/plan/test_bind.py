@@ -41,7 +41,7 @@ def refusals(folder: Path, extra: dict[str, Any] | None = None, **more: Any) -> 
         ({"type": "string", "do": "keep"}, "keep"),
         ({"type": "string", "do": "drop"}, "drop"),
         ({"type": "string"}, "drop"),
-        ({"type": "string", "do": {"mask": {"keep_last": 4}}}, "generalize"),
+        ({"type": "string", "do": {"mask": {"keep_last": 4}}}, "transform"),
         ({"type": "string", "do": "keep", "feature": "usage"}, "gate"),
         ({"type": "string", "do": "keep", "purposes": ["customer_support"]}, "drop"),
     ],
@@ -152,7 +152,7 @@ def test_the_refusal_names_fields_that_count_by_their_name_alone(tmp_path: Path)
     with pytest.raises(RefusedError) as caught:
         pipeline_plan(tmp_path, {"clientId": {"type": "string", "do": "keep"}}, records={"must_be": "pseudonymized"})
     (finding,) = caught.value.findings
-    assert finding.hint == "Drop, pseudonymize or generalize clientId; or state the role of clientId."
+    assert finding.hint == "Drop, pseudonymize or coarsen clientId; or state the role of clientId."
 
 
 def test_an_output_above_what_it_must_be_is_refused(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ POSITION = {
 }
 
 
-@pytest.mark.parametrize(("purpose", "action"), [("customer_support", "generalize"), ("service_maintenance", "drop")])
+@pytest.mark.parametrize(("purpose", "action"), [("customer_support", "transform"), ("service_maintenance", "drop")])
 def test_a_derived_field_has_no_more_purposes_than_its_inputs(purpose: str, action: str) -> None:
     made = plan(POSITION | {"cell": {"from": ["lat", "lon"], "do": {"grid": {}}}}, purpose=purpose)
     assert made.fields["cell"].action == action
@@ -317,4 +317,4 @@ def test_an_identifier_that_few_have_is_not_hidden_by_being_frequent(at_least: i
 @pytest.mark.parametrize("technique", [{"round": {"to": 1}}, {"bin": {"width": 1}}, {"clip": {"min": 0, "max": 10**9}}])
 def test_an_identifier_that_is_a_number_is_not_hidden_by_rounding(technique: dict[str, Any]) -> None:
     made = plan({"account": {"type": "integer", "role": "identifier", "do": technique}})
-    assert (made.fields["account"].leaves, made.outputs["records"].category) == ("guessable", "identified")
+    assert (made.fields["account"].residual, made.outputs["records"].category) == ("guessable", "identified")

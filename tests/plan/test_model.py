@@ -4,6 +4,7 @@ Which plans have an index of their records, and what they say where they have no
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError, RefusedError
+from minimize.pages import Table
 from minimize.plan import Plan, model
 from minimize.plan.columns import columns_markdown
 from minimize.plan.model import describe_encryption, plan_subject_index, planned_encryption
+from minimize.policy.model import Field
+from minimize.policy.roles import states_plain
 from tests.plan.make import pipeline_plan, plan
 
 SHUT: dict[str, Any] = {"records": {"encrypt": "by_category"}}
@@ -159,3 +163,56 @@ def test_the_plan_includes_it_as_json_and_as_html(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
     assert made.to_json()["outputs"]["records"]["index"] == plan_subject_index(made).explanation
     assert "an encrypted index by device_id" in made._repr_html_()
+
+
+def table_of(made: Plan) -> dict[str, tuple[str, ...]]:
+    """The cells of each field in the printed plan, by its key."""
+    table = next(line for line in made.lines() if isinstance(line, Table))
+    assert tuple(table.head) == ("field", "role", "action", "residual", "treatment and reason")
+    return {row[0]: tuple(row[1:4]) for row in table.rows}
+
+
+def test_a_plan_shows_a_role_only_if_the_policy_states_it() -> None:
+    fields = {
+        "stated": {"type": "string", "role": "plain", "do": "keep"},
+        "silent": {"type": "string", "do": "keep"},
+        "gone": {"type": "string", "do": "drop"},
+    }
+    made = plan(fields)
+    shown = table_of(made)
+    assert [shown[key] for key in fields] == [
+        ("plain", "keep", "original"),
+        ("–", "keep", "original"),
+        ("–", "drop", "–"),
+    ]
+    said = made.to_json()["fields"]
+    assert [(said[key]["role"], said[key]["role_stated"]) for key in fields] == [
+        ("plain", True),
+        ("plain", False),
+        ("plain", False),
+    ]
+    page = next(line for line in re.split(r"<tr>", made._repr_html_()) if ">silent<" in line)
+    assert ">plain<" not in page
+
+
+@pytest.mark.parametrize(
+    ("field", "residual", "leaves"),
+    [
+        ({"type": "string", "do": "keep"}, "original", "everything"),
+        ({"type": "string", "do": {"tokenize": {"key": "k"}}}, "reversible", "reversible"),
+        ({"type": "string", "do": {"mask": {"keep_last": 4}}}, "guessable", "guessable"),
+        ({"type": "string", "do": {"pseudonymize": {"key": "k"}}}, "linkable", "linkable"),
+        ({"type": "string", "do": {"truncate_ip": {}}}, "coarse", "nothing"),
+        ({"type": "string", "do": "drop"}, None, None),
+    ],
+)
+def test_json_has_the_residual_and_its_earlier_word(field: dict[str, Any], residual: str, leaves: str) -> None:
+    said = plan({"value": field}).to_json()["fields"]["value"]
+    assert (said["residual"], said["leaves"]) == (residual, leaves)
+
+
+def test_keys_of_a_map_have_the_stated_role_of_the_map() -> None:
+    maps = (Field(key="/a/*", type="string", keys="drop"), Field(key="/b/*", type="string", keys="drop", role="plain"))
+    keys = [each.keys_field for each in maps]
+    assert [None if each is None else each.stated_role for each in keys] == [None, "plain"]
+    assert all(each is not None and states_plain(each) for each in keys)

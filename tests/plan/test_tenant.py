@@ -39,7 +39,7 @@ BOTH = {"collect_if": {"owner_type": "corporate", "feature": "inventory"}}
 
 def test_a_field_of_a_switched_off_feature_is_dropped() -> None:
     off = field({"feature": "inventory"})
-    assert (off.action, off.technique, off.leaves) == ("drop", ("drop",), None)
+    assert (off.action, off.technique, off.residual) == ("drop", ("drop",), None)
     assert off.why == "feature inventory is off for this tenant at 2026-11-25T00:00:00Z"
 
 

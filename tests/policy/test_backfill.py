@@ -72,5 +72,5 @@ def test_faults_have_their_line(tmp_path: Path, text: str, expected: list[tuple[
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="1 fault"):
+    with pytest.raises(PolicyError, match="the file does not exist"):
         load_backfill(tmp_path / "nowhere.yaml")

@@ -85,7 +85,7 @@ def test_run_and_report_call_it_unchanged(step: int, is_unchanged: bool, project
     project.records(events(60))
     receipt = project.run()
     summary = receipt.summary(10_000)
-    treated, _, rest = summary.partition("generalized")[2].partition("\n")
+    treated, _, rest = summary.partition("transformed")[2].partition("\n")
     assert ("storage" in treated) != is_unchanged
     assert ("treated, but unchanged" in rest) == is_unchanged
     facts = create_report(project.out, at=receipt.at, keys=project.keys).facts

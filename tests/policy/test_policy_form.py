@@ -185,7 +185,7 @@ def test_a_fault_of_the_head_has_its_line(faults_in: FaultsIn, text: str, code: 
 )
 def test_name_version_and_purposes_must_be_there(write: Callable[..., str], head: str, codes: list[str]) -> None:
     path = write("policy.yaml", head + "\n" + FIELDS)
-    with pytest.raises(Exception, match="fault") as caught:
+    with pytest.raises(Exception, match="policy") as caught:
         load_policy(path)
     assert [fault.code for fault in getattr(caught.value, "findings", ())] == codes
 

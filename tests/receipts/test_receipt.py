@@ -235,7 +235,7 @@ def test_the_summary_shows_the_rows_and_outputs() -> None:
         "  rows gated by           condition 28, retention 2",
         "  quarantined as          malformed 15, wrong_type 5",
         "  undeclared, dropped     /new_thing 12",
-        "  generalized             ip_address (truncate_ip)",
+        "  transformed             ip_address (truncate_ip)",
         "  could not be treated    ip_address 2 of 950",
         "  records                 950 rows in 1 file, pseudonymized",
         "  fleet_by_version        0 rows in 0 files, aggregated",
@@ -264,13 +264,13 @@ def test_the_summary_shows_chained_techniques_and_late_rows() -> None:
         ("delete", "published tables do not change when records are removed; they end with their retention"),
         (
             "run",
-            "figures of a date are published a limited number of times, exact ones once; data that came later are not in them",
+            "statistics of a date are published a limited number of times, exact ones once; later data are not in them",
         ),
     ],
 )
 def test_the_summary_names_dates_whose_figures_are_kept(kind: str, why: str) -> None:
     lines = receipt(kind=kind, stays={"daily": ("2026-11-23", "2026-11-24")}).summary(200).splitlines()
-    assert lines[-1] == f"  daily                   keeps figures for 2026-11-23, 2026-11-24: {why}"
+    assert lines[-1] == f"  daily                   keeps statistics for 2026-11-23, 2026-11-24: {why}"
 
 
 def plain(page: str) -> str:

@@ -76,3 +76,23 @@ def test_an_agent_is_listed_while_its_entry_is(tmp_path: Path) -> None:
 
 def test_an_independent_needs_no_entry(tmp_path: Path) -> None:
     assert load_recipients(tmp_path).is_listed(vendor(), date(2026, 6, 1))
+
+
+@pytest.mark.parametrize(
+    ("word", "standing"),
+    [
+        ("agent", "processor"),
+        ("processor", "processor"),
+        ("independent", "independent_controller"),
+        ("independent_controller", "independent_controller"),
+    ],
+)
+def test_a_file_states_the_role_of_a_recipient_in_a_current_or_an_earlier_word(word: str, standing: str) -> None:
+    listed = {"subprocessor": "Desk"} if standing == "processor" else {}
+    assert vendor(standing=word, **listed).standing == standing
+
+
+def test_an_unknown_role_of_a_recipient_is_a_fault() -> None:
+    with pytest.raises(PolicyError) as refused:
+        vendor(standing="controller")
+    assert [each.code for each in refused.value.findings] == ["P007"]

@@ -12,6 +12,7 @@ from minimize.recipients.pages import (
     example_text,
     function_sections,
     recipient_document,
+    recipient_status,
     treated_example,
 )
 from tests.pipelines.shipped import RECIPIENTS
@@ -95,8 +96,9 @@ class Tags(HTMLParser):
 
 def test_each_field_has_its_example_its_use_and_its_form() -> None:
     lines = markdown_page(recipient_document(vendor())).splitlines()
-    assert "| app_id | com.example.mail | com.example.mail | identifies the app | keep |" in lines
-    assert "| device_id |  |  | names the device | pseudonymize (key device) |" in lines
+    assert "| app_id | com.example.mail | com.example.mail | identifies the app | unchanged |" in lines
+    (device,) = (line for line in lines if line.startswith("| device_id |"))
+    assert device.startswith("| device_id |  |  | names the device | replaced by a code (pseudonym)")
     assert "| token |  |  | reaches the device | passed through; never stored, logged or counted |" in lines
     assert "| owner |  |  | no purpose needs it | not passed on |" in lines
 
@@ -104,7 +106,7 @@ def test_each_field_has_its_example_its_use_and_its_form() -> None:
 def test_purpose_text_and_contract_are_above_the_table() -> None:
     text = markdown_page(recipient_document(vendor()))
     assert "Purpose: operations." in text
-    assert "Which apps a device has goes to the vendor. (text 1)" in text
+    assert "Which apps a device has goes to the vendor. (version 1 of this text)" in text
     assert (
         "The offered contract: C-1, from 2026-01-01 until 2027-01-01; the recipient keeps the data for 30 days." in text
     )
@@ -130,7 +132,7 @@ def test_the_lines_of_google_are_grouped() -> None:
 
 def test_an_underscore_is_escaped_where_it_would_become_markup() -> None:
     fields = {"a_b": {"do": "keep", "about": "_mark_ a_b"}}
-    assert r"| a_b |  |  | \_mark\_ a_b | keep |" in markdown_page(
+    assert r"| a_b | \_mark\_ a_b | unchanged |" in markdown_page(
         recipient_document(vendor(functions=sync(fields=fields)))
     )
 
@@ -138,7 +140,7 @@ def test_an_underscore_is_escaped_where_it_would_become_markup() -> None:
 def test_the_page_of_the_on_premises_product_states_that_nothing_is_sent_and_what_is_received() -> None:
     text = markdown_page(recipient_document(load_recipient(RECIPIENTS / "configmgr.yaml")))
     assert "No data is sent to this recipient, and the data below is received from it." in text
-    assert "site_summary: received from this recipient" in text
+    assert "Site summary: received from this recipient" in text
     assert "| contact_email |" in text
 
 
@@ -168,6 +170,11 @@ def test_the_content_of_a_file_becomes_no_markup() -> None:
         "tr",
         "th",
         "td",
+        "strong",
+        "span",
+        "code",
+        "colgroup",
+        "col",
     }
     row = next(line for line in markdown_page(recipient_document(evil)).splitlines() if line.startswith("| a |"))
     assert row.replace(r"\|", "").count("|") == 6
@@ -197,9 +204,35 @@ def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> No
 def test_listed_values_optional_fields_and_protocol_versions_are_printed() -> None:
     lines = markdown_page(recipient_document(load_recipient(RECIPIENTS / "apple.yaml"))).splitlines()
     (status,) = (line for line in lines if line.startswith("| profile_status | assigned"))
-    assert status.endswith("| keep; only empty, assigned, pushed, removed |")
+    assert status.endswith("| unchanged; only empty, assigned, pushed, removed |")
     (support,) = (line for line in lines if line.startswith("| support_email_address"))
     assert "(optional, protocol 2 and later)" in support
+
+
+@pytest.mark.parametrize(
+    ("authorized", "told"),
+    [
+        (None, "needs your authorization for each function"),
+        ([], "you have not authorized"),
+        (["push"], "you have authorized 1 of 9 functions"),
+    ],
+)
+def test_a_page_begins_with_what_a_recipient_gets_and_whether_it_is_authorized(
+    authorized: list[str] | None, told: str
+) -> None:
+    status = recipient_status(load_recipient(RECIPIENTS / "apple.yaml"), authorized)
+    assert status.headline == "Apple receives 27 data items for 3 functions and sends 60 data items for 6 functions"
+    assert list(status.items) == ["independent controller", told]
+
+
+def test_a_field_of_a_shared_row_has_its_own_name_and_a_label_replaces_it() -> None:
+    (push,) = (
+        each for each in function_sections(load_recipient(RECIPIENTS / "apple.yaml")) if each.title.startswith("push:")
+    )
+    assert [row[0] for row in push.table.rows] == ["Token", "PushMagic"]
+    assert "example" not in push.table.head, "a column that is empty in every row is left out"
+    fields = {"a_b": {"do": "keep", "label": "Name of the <app>"}}
+    assert "Name of the &lt;app&gt;" in html_page(recipient_document(vendor(functions=sync(fields=fields))))
 
 
 def test_both_sides_of_an_end_are_printed_for_google() -> None:

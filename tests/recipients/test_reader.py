@@ -142,7 +142,7 @@ def vendor_codes(**changes: Any) -> list[str]:
 
 def test_a_recipient_is_read_whole() -> None:
     found = vendor()
-    assert (found.recipient, found.standing, list(found.functions)) == ("vendor", "independent", ["sync"])
+    assert (found.recipient, found.standing, list(found.functions)) == ("vendor", "independent_controller", ["sync"])
     assert found.contract is not None
     assert (found.contract.from_, found.contract.retention) == (date(2026, 1, 1), timedelta(days=30))
 

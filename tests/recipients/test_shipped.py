@@ -50,7 +50,7 @@ def test_the_recipient_of_the_documentation_is_one() -> None:
 def test_the_support_desk_is_an_agent_on_the_list_and_all_others_act_for_themselves() -> None:
     known = load_recipients(RECIPIENTS)
     assert known.names() == ("apple", "configmgr", "google", "jamf", "support_desk", "threat_defense")
-    agents = [name for name in known.names() if known.load(name).standing == "agent"]
+    agents = [name for name in known.names() if known.load(name).standing == "processor"]
     assert agents == ["support_desk"]
     assert known.is_listed(known.load("support_desk"), date(2026, 1, 1))
     assert not known.is_listed(known.load("support_desk"), date(2025, 12, 31))

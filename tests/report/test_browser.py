@@ -11,7 +11,8 @@ import pytest
 from minimize.pages import html_page
 from minimize.recipients import Recipient
 from minimize.recipients.pages import recipient_document
-from tests.project import AGGREGATES, events, new_project, without_none
+from minimize.report.written_documentation import write_documentation
+from tests.project import AGGREGATES, AT, events, new_project, without_none
 from tests.report.browsing import WIDTHS, chromium, shown, violations
 from tests.report.telling import report
 from tests.world import World
@@ -106,7 +107,7 @@ def test_on_paper_the_tables_are_unfolded(browser: Browser, page: Path) -> None:
 def test_a_recipient_page_fits_a_phone_and_is_accessible(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "leaflet.html"
     path.write_text(
-        html_page(recipient_document(Recipient(recipient="vendor", standing="independent", functions={}))),
+        html_page(recipient_document(Recipient(recipient="vendor", standing="independent_controller", functions={}))),
         encoding="utf-8",
     )
     found, _ = shown(browser, path, 375)
@@ -123,3 +124,46 @@ def test_a_leaflet_and_a_report_about_a_tenant_fit_every_screen(browser: Browser
         assert asked == [page.as_uri()]
         assert found.evaluate("document.documentElement.scrollWidth") <= width
         assert violations(found) == []
+
+
+@pytest.fixture(scope="module", name="catalogue")
+def _catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    names = ("device_telemetry", "google_android_management", "enrollments")
+    folder = tmp_path_factory.mktemp("catalogue")
+    write_documentation([str(PIPELINES / name) for name in names], folder, AT.date())
+    return folder
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_the_catalogue_fits_every_screen_and_is_accessible(
+    browser: Browser, catalogue: Path, width: int, scheme: str
+) -> None:
+    for path in sorted(catalogue.rglob("*.html")):
+        if path.name in ("catalogue.html", "processing.html"):
+            continue
+        found, asked = shown(browser, path, width, color_scheme=scheme)
+        found.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert asked == [path.as_uri()]
+        assert found.evaluate("document.documentElement.scrollWidth") <= width
+        assert violations(found) == []
+
+
+def test_the_search_of_the_catalogue_finds_a_field_and_leads_to_it(browser: Browser, catalogue: Path) -> None:
+    found, asked = shown(browser, catalogue / "datasets" / "enrollments.html", 1280)
+    found.fill("#search", "google imei")
+    found.press("#search", "Enter")
+    found.wait_for_url("**/index.html#search=*")
+    assert found.inner_text("#search-status") == "1 found"
+    found.click("#results a")
+    assert found.url.endswith("datasets/google_android_management.html#field-imei")
+    assert not [text for text in asked if not text.startswith("file:")]
+
+
+def test_filters_of_the_catalogue_hide_rows_and_count_the_others(browser: Browser, catalogue: Path) -> None:
+    found, _ = shown(browser, catalogue / "datasets" / "google_android_management.html", 1280)
+    found.check("#only-unchanged")
+    found.check("#only-identifier")
+    visible = found.evaluate("[...document.querySelectorAll('tr.field')].filter(row => row.checkVisibility()).length")
+    assert 0 < visible < found.locator("tr.field").count()
+    assert found.inner_text(".filters output").startswith(f"{visible} of ")

@@ -45,10 +45,10 @@ def test_every_declared_field_has_an_entry_dropped_ones_too(entry: DatasetEntry)
 
 def test_a_field_shows_its_form_before_and_after_and_what_is_shared(entry: DatasetEntry) -> None:
     ip = field(entry, "ip_address")
-    assert (ip.before, ip.after, ip.leaves, ip.category) == (
+    assert (ip.before, ip.after, ip.residual, ip.category) == (
         "string",
         "truncate_ip (v4 24, v6 48)",
-        "nothing",
+        "coarse",
         "pseudonymized",
     )
 
@@ -82,7 +82,10 @@ def test_aggregates_are_outputs_of_the_fields_behind_their_columns(entry: Datase
     assert battery.outputs == ("records", "fleet_by_version")
     assert battery.after == "bin (width 10); in aggregates clip (min 0, max 100)"
     fleet = next(each for each in entry.outputs if each.name == "fleet_by_version")
-    assert (fleet.category, fleet.suppressed) == ("aggregated", "groups of fewer than 10 subjects; figures have noise")
+    assert (fleet.category, fleet.suppressed) == (
+        "aggregated",
+        "groups of fewer than 10 subjects; statistics have noise",
+    )
 
 
 def test_a_field_is_sent_for_the_functions_that_its_pipeline_feeds() -> None:

@@ -19,8 +19,8 @@ from minimize.report.documentation import (
     RecipientEntry,
     collect_documentation,
     record_document,
-    write_documentation,
 )
+from minimize.report.written_documentation import write_documentation
 from minimize.text import escape_markdown
 from tests.cli.conftest import _command, _project
 from tests.commands import Command
@@ -84,7 +84,7 @@ PIPELINES = str(Path(__file__).parents[2] / "pipelines")
 
 
 def test_both_documents_are_written_as_markdown_html_and_json(tmp_path: Path) -> None:
-    files = write_documentation([PIPELINES], tmp_path / "out", DAY)
+    files = write_documentation([PIPELINES], tmp_path / "out", DAY).documents
     forms = ("md", "html", "json")
     assert [path.name for path in files] == [f"{name}.{form}" for name in ("catalogue", "processing") for form in forms]
     found = collect_documentation([PIPELINES], DAY)
@@ -94,7 +94,7 @@ def test_both_documents_are_written_as_markdown_html_and_json(tmp_path: Path) ->
 
 
 def test_the_record_has_the_list_of_subprocessors(tmp_path: Path) -> None:
-    files = write_documentation([PIPELINES], tmp_path / "out", DAY)
+    files = write_documentation([PIPELINES], tmp_path / "out", DAY).documents
     (agent,) = json.loads(files[5].read_text())["subprocessors"]
     assert (agent["name"], agent["from"], agent["until"]) == ("Example Support Desk", "2026-01-01", None)
     assert f"| Example Support Desk | 2026-01-01 |  | {agent['about']} |" in files[3].read_text()
@@ -103,8 +103,9 @@ def test_the_record_has_the_list_of_subprocessors(tmp_path: Path) -> None:
 def test_documentation_is_identical_for_any_order_of_paths(tmp_path: Path) -> None:
     names = [f"{PIPELINES}/{name}" for name in ("usage_events", "device_telemetry")]
     first, second = (
-        [path.read_bytes() for path in write_documentation(order, tmp_path / str(n), DAY)]
+        [path.read_bytes() for path in (*written.documents, *written.site)]
         for n, order in enumerate((names, names[::-1]))
+        for written in [write_documentation(order, tmp_path / str(n), DAY)]
     )
     assert first == second
 
@@ -112,7 +113,8 @@ def test_documentation_is_identical_for_any_order_of_paths(tmp_path: Path) -> No
 def test_no_value_of_a_record_is_in_them(project: Project, tmp_path: Path) -> None:
     project.records([*events(30), event(31, model="canary-4711", device_id="canary-0815")])
     project.run(at=AT)
-    texts = [path.read_text() for path in write_documentation([str(project.folder)], tmp_path / "out", DAY)]
+    written = write_documentation([str(project.folder)], tmp_path / "out", DAY)
+    texts = [path.read_text() for path in (*written.documents, *written.site)]
     assert not any("canary" in text for text in texts)
 
 

@@ -8,10 +8,8 @@ import pytest
 from minimize.policy.condition import FieldEquals
 from minimize.policy.describe import gate_texts
 from minimize.policy.model import Field, FieldCase
-from minimize.report.fields import (
-    REPORT_WORDS,
-    is_one_to_one,
-)
+from minimize.policy.plain_words import REPORT_WORDS
+from minimize.report.fields import is_one_to_one
 from minimize.techniques import TechniqueStep
 from minimize.techniques.bin import Bin
 from minimize.techniques.clip import Clip
@@ -124,7 +122,7 @@ def test_undeclared_fields_are_listed(project: Project) -> None:
         (Bin(edges=(Decimal(1), Decimal(1_000_000))), "only the range that it is in, with limits at 1 / 1,000,000"),
         (Clip(min=Decimal(0), max=Decimal(20)), "values below 0 or above 20 are replaced by this limit"),
         (Clip(max=Decimal("0.5")), "values above 0.5 are replaced by this limit"),
-        (TruncateTime(to="week", zone="Europe/Paris"), "rounded down to the week in Europe/Paris"),
+        (TruncateTime(to="week", zone="Europe/Paris"), "cut to the week in Europe/Paris"),
     ],
 )
 def test_parameters_are_in_the_words(step: TechniqueStep, said: str) -> None:

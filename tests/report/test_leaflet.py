@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from minimize.pages import html_page, markdown_page
 from minimize.plan import Plan, bind, request
 from minimize.policy.load import load_pipeline
 from minimize.report.leaflet import Leaflet, LeafletEntry, create_leaflet
@@ -47,7 +48,7 @@ def test_every_declared_field_is_described_in_the_group_of_its_plan(name: str) -
         assert own.fields[each.field].field.about in each.text
         assert "_" not in each.form + "".join(each.conditions)
     for each in leaflet.can_see:
-        assert own.to_json()["fields"][each.field]["action"] in ("keep", "generalize")
+        assert own.to_json()["fields"][each.field]["action"] in ("keep", "transform")
         assert not own.fields[each.field].field.cases
         assert not leaflet.whole
         assert each.form
@@ -63,8 +64,8 @@ def test_a_masked_field_describes_what_remains_in_each_case() -> None:
     group, phone = entry(create_leaflet(PIPELINES / "device_support", DAY), "phone_number")
     assert group == "might"
     assert phone.conditions == ("It depends on the record, as the form says",)
-    assert "nothing if “device type” is “android dedicated”" in phone.form
-    assert "only the last 4 characters if “owner type” is “personal”; otherwise nothing" in phone.form
+    assert "nothing if “Type of device” is “android dedicated”" in phone.form
+    assert "only the last 4 characters if “Owner” is “personal”; otherwise nothing" in phone.form
 
 
 def test_a_field_of_another_purpose_might_be_seen() -> None:
@@ -83,8 +84,11 @@ def test_an_optional_field_names_its_switch_and_its_own_retention() -> None:
 
 def test_a_dropped_field_describes_where_it_is_still_visible() -> None:
     leaflet = create_leaflet(PIPELINES / "device_support", DAY)
-    assert entry(leaflet, "latitude")[1].note == "only in a coarser form, as part of “position”"
-    assert entry(leaflet, "/apps/*/managed")[1].note == "it decides what is seen of “apps: name”, “apps: version”"
+    assert entry(leaflet, "latitude")[1].note == "only in a coarser form, as part of “Position of a lost device”"
+    assert (
+        entry(leaflet, "/apps/*/managed")[1].note
+        == "it decides what is seen of “Name of an application”, “Version of an application”"
+    )
     assert "camera roll" in leaflet.forbidden
 
 
@@ -145,3 +149,37 @@ def test_the_command_prints_the_leaflet_or_writes_a_page(project: Project, comma
     page = (project.folder / "leaflet.html").read_text(encoding="utf-8")
     assert "Your organization cannot see" in page
     assert "canary" not in page + printed.out
+
+
+def test_fields_have_the_names_that_people_use_and_bytes_are_sizes() -> None:
+    leaflet = create_leaflet(PIPELINES / "device_telemetry", DAY)
+    storage = entry(leaflet, "/hardware/total_storage_bytes")[1]
+    assert storage.name == "Size of the storage"
+    assert storage.form == "only the range that it is in, with limits at 64 GB / 128 GB / 256 GB / 512 GB"
+    assert "bytes" not in storage.text
+    assert entry(leaflet, "event_time")[1].form == "cut to the hour"
+    apps = entry(leaflet, "/apps/*/name")[1]
+    assert apps.conditions[0].startswith("Either both “Owner” is “corporate” and “Type of device” is one of ")
+
+
+def test_a_notice_has_what_art_13_asks_for_and_says_what_is_missing(project: Project) -> None:
+    shipped = create_leaflet(PIPELINES / "device_telemetry", DAY)
+    text = markdown_page(shipped.document)
+    for term in ("Purpose", "Legal basis", "Kept for", "Source", "Recipients", "Controller", "Data protection officer"):
+        assert f"- **{term}:**" in text
+    assert "## Your rights" in text
+    assert "supervisory authority" in text
+    assert text.splitlines()[2].startswith("**✓ 26 items can be seen")
+    bare = markdown_page(create_leaflet(project.folder, DAY).document)
+    assert bare.splitlines()[2].startswith("**! Before you publish this notice: controller not stated")
+
+
+def test_500_fields_and_names_with_markup_stay_readable_and_safe(project: Project) -> None:
+    fields = {
+        f"field_{number}": {"type": "integer", "do": "keep", "label": f"<b>{number}</b>"} for number in range(500)
+    }
+    project.policy(fields)
+    page = html_page(create_leaflet(project.folder, DAY).document)
+    assert "<b>" not in page
+    assert page.count("&lt;b&gt;1&lt;/b&gt;") == 2, "once at a glance, and once in the folded table"
+    assert "more</li>" in page

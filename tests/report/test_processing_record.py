@@ -32,7 +32,7 @@ def test_an_activity_states_what_article_30_requires() -> None:
     support = of(PIPELINES / "device_support").activities[0]
     assert support.limits == ("30d from the time of the event", "location: 1d")
     assert "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are not in the output" in one.measures
-    assert "fleet_by_version: groups of fewer than 10 subjects are suppressed; figures have noise" in one.measures
+    assert "fleet_by_version: groups of fewer than 10 subjects are suppressed; statistics have noise" in one.measures
 
 
 def test_recipients_are_those_whose_functions_it_can_feed() -> None:

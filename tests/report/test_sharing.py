@@ -30,7 +30,7 @@ def sync(home: Project, **asked: object) -> FunctionFacts:
 
 def test_permitted_recipients_are_listed_with_contract_and_functions(home: Project) -> None:
     found = vendor(home)
-    assert (found.name, found.standing, found.may_act) == ("vendor", "independent", True)
+    assert (found.name, found.standing, found.may_act) == ("vendor", "independent_controller", True)
     assert found.contract == "C-1, from 2026-01-01 until 2027-06-01; the recipient may keep the data for 30d"
     assert (found.functions[0].name, found.functions[0].fields, found.functions[0].consented) == ("sync", 5, 1)
 

@@ -133,6 +133,40 @@ def test_it_has_every_section_of_the_tenant(world: World) -> None:
     ]
 
 
+def test_it_begins_with_what_an_auditor_asks_first(world: World) -> None:
+    status = report(world)["status"]
+    assert status["facts"][0] == "Verification passed"
+    assert "3 of 3 policies not approved" in status["facts"]
+    assert "40 rows sent" in status["facts"]
+    assert "0 open requests" in status["facts"]
+    assert status["level"] == "attention"
+    lines = world.command("pia", "tenant", "report", "north").out.splitlines()
+    assert lines[0] == "# Tenant report"
+    assert lines[2].startswith(
+        "**! Verification passed · 3 of 3 policies not approved · 40 rows sent · 0 open requests"
+    )
+
+
+def test_a_failed_check_and_an_overdue_request_are_urgent(world: World) -> None:
+    late = NOW - timedelta(days=40)
+    record(world, SUBJECT_REQUEST, request("north", asked_at=late, due=late + timedelta(days=30)))
+    next(path for path in (world.checkins.out / "per_model").rglob("*.parquet")).unlink()
+    status = report(world)["status"]
+    assert status["level"] == "bad"
+    assert status["facts"][0] == "Verification failed for 1 dataset"
+    assert "1 open request, 1 overdue" in status["facts"]
+
+
+def test_digests_on_the_page_are_short_with_the_whole_value_on_demand(world: World) -> None:
+    page = world.folder / "north.html"
+    world.command("pia", "tenant", "report", "north", "--html", page)
+    text = page.read_text(encoding="utf-8").split("</style>")[1]
+    digest = report(world)["sections"]["policies_in_force"][0]["digest"]
+    assert f"<summary>{digest[:19]}…</summary>{digest}</details>" in text
+    assert text.count('<details class="digest">') >= 6
+    assert "`" not in text
+
+
 def test_records_of_other_tenants_do_not_change_the_report(world: World) -> None:
     before = report(world)
     record_of_other(world)

@@ -144,12 +144,12 @@ def test_explanations_of_each_record_and_field_match_the_run(project: Project) -
         for key in fields(project):
             outcome = RecordExplanation(trial, each, key, rows.effective_at(AT)).outcome()
             seen.add(outcome)
-            leaves = outcome in ("kept", "generalized", "mixed")
+            leaves = outcome in ("kept", "transformed", "mixed")
             assert (value(row, key) is not None) <= leaves, (each.line, key, outcome)
             if key not in ("storage",):  # an open bin has no number
                 assert (value(row, key) is not None) == leaves, (each.line, key, outcome)
     assert next(written, None) is None
-    assert {"kept", "generalized", "gated", "dropped", "unparsable", "no value", "mixed"} <= seen
+    assert {"kept", "transformed", "gated", "dropped", "unparsable", "no value", "mixed"} <= seen
     assert {"record gated", "record quarantined"} <= seen
 
 
@@ -193,7 +193,7 @@ def test_of_a_record_the_subject_s_own_row_is_named_without_who_that_is(project:
 
 def test_gates_of_inputs_also_gate_a_derived_field(project: Project) -> None:
     north, west = (of(project, "place", tenant=tenant) for tenant in ("north", "west"))
-    assert (north.outcome, west.outcome) == ("dropped", "generalized")
+    assert (north.outcome, west.outcome) == ("dropped", "transformed")
     assert "gate of latitude" in [step.what for step in north.steps]
 
 
@@ -242,7 +242,7 @@ def test_a_forbidden_path_is_explained_as_quarantined(project: Project) -> None:
 
 def test_the_aggregates_that_read_a_field_are_listed(project: Project) -> None:
     assert (
-        "per_model: battery, drained, as clip (min 0, max 100); figures are exact (reason: tests compare figures)"
+        "per_model: battery, drained, as clip (min 0, max 100); statistics are exact (reason: tests compare figures)"
         in [step.found for step in of(project, "battery").steps]
     )
 
@@ -271,7 +271,7 @@ def test_a_record_of_an_erased_subject_is_explained_as_gated(tmp_path: Path, mon
     soon = AT - timedelta(minutes=1)
     add_event(NewEvent("north", "erasure", "d0", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
     gone, other = (of(project, "model", record=f"{path}:{line}") for line in (1, 2))
-    assert (gone.outcome, other.outcome) == ("record gated", "generalized")
+    assert (gone.outcome, other.outcome) == ("record gated", "transformed")
     assert "gated: the ledger records an erasure or a closing for its subject or tenant" in [
         step.found for step in gone.steps
     ]

@@ -133,11 +133,11 @@ def test_commands_name_a_table_that_is_older_than_its_records(project: Project) 
     project.records([event(1, device_id="another", model="A")], name="b")
     allowed = [part for code in ALLOWABLE_CODES for part in ("--allow", code)]
     said = command("run", project.folder, "--date", DAY, "--output", project.out, *keys, *at, *allowed)
-    assert f"per_model of {DAY}: exact figures were published once, and newer data are not in them" in said.err
+    assert f"per_model of {DAY}: exact statistics were published once, and newer data are not in them" in said.err
     assert "records are removed" not in said.out
     for each in commands:
         text = " ".join(command(*each).out.split())
-        assert f"data that came later are not in the figures of {DAY}" in text, each
+        assert f"data that came later are not in the statistics of {DAY}" in text, each
 
 
 def test_late_rows_and_rows_from_before_late_are_named(project: Project) -> None:

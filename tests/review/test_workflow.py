@@ -75,7 +75,7 @@ def test_changes_of_main_are_not_part_of_the_request(repo: Repository) -> None:
     repo.commits("three")
     repo.git("switch", "-q", "change")
     code, out, _ = review(repo)
-    assert (code, out.splitlines()[0]) == (0, "### Policy review: 1 tightens")
+    assert (code, out.splitlines()[0]) == (0, "### Policy review: No change weakens protection: 1 tightens")
 
 
 def test_its_fixtures_are_tried(repo: Repository) -> None:

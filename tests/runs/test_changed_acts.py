@@ -109,7 +109,7 @@ def test_audit_verify_on_a_changed_ledger_needs_the_permission(
     allow(project, "access.yaml", monkeypatch)
     unguarded(address, DAMAGES["H017"])
     monkeypatch.setenv("MINIMIZE_ACTOR", "eve")
-    assert "eve may not do this" in verify(project).err
+    assert "eve lacks the permission" in verify(project).err
 
 
 def test_audit_verify_runs_with_another_keyring(project: Project, address: Address, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def test_a_column_of_records_states_its_treatment(project: Project) -> None:
         "policy": "checkins/3",
         "field": "device_id",
         "technique": "pseudonymize",
+        "residual": "linkable",
         "leaves": "linkable",
         "category": "pseudonymized",
         "key": "device/1",

@@ -114,7 +114,7 @@ def test_a_plan_without_a_pipeline_has_no_preview_and_no_settings(project: Proje
 def test_the_effective_plan_drops_a_switched_off_field_with_the_reason(project: Project) -> None:
     plan = plan_for(project.folder)
     south = effective_plan(plan, "south", at=WHEN).fields["latitude"]
-    assert (south.action, south.technique, south.leaves) == ("drop", ("drop",), None)
+    assert (south.action, south.technique, south.residual) == ("drop", ("drop",), None)
     assert south.why == "feature location is off for this tenant at 2026-11-25T00:00:00Z"
     assert effective_plan(plan, "north", at=WHEN).fields["latitude"].action != "drop"
 

@@ -138,8 +138,10 @@ def test_rows_of_a_roll_up_end_with_those_of_its_table(project: Project) -> None
 def test_the_plan_and_the_columns_describe_a_roll_up(project: Project) -> None:
     publish(project)
     plan = minimize.plan_for(project.folder)
-    says = plan.to_json()["outputs"]["billing_total"]["figures"]
-    assert says == "figures are sums over the rows of billing that are shown; a subject in several rows counts in each"
+    says = plan.to_json()["outputs"]["billing_total"]["statistics"]
+    assert (
+        says == "statistics are sums over the rows of billing that are shown; a subject in several rows counts in each"
+    )
     text = "\n".join(map(str, plan.lines()))
     assert "billing_by_tenant: aggregated" in text
     page = next(project.out.glob("runs/*/columns.md")).read_text()

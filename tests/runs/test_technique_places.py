@@ -254,7 +254,7 @@ def test_an_identifier_has_the_category_of_its_technique_and_verification_agrees
         "round",
         "bin",
         "top",
-        *(word for word, kind in TECHNIQUES.items() if kind.leaves not in ("nothing", "linkable")),
+        *(word for word, kind in TECHNIQUES.items() if kind.residual not in ("coarse", "linkable")),
     }
     guessed = [first(do) in near for _, _, do, _ in CASES]
     chosen = [case for case, known in zip(CASES, guessed, strict=True) if known == names_somebody and case[2] != CHAIN]

@@ -22,7 +22,7 @@ from minimize.settings.timeline import NO_FIELDS, FieldIds
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import GeneralizeFields, Release
 from minimize.stages.raw_values import field_place
-from minimize.techniques import Context, Family, Leaves, Technique, TechniqueResult, TechniqueStep
+from minimize.techniques import Context, Family, Residual, Technique, TechniqueResult, TechniqueStep
 from tests.project import AT, TIME
 
 APPS = pa.list_(pa.struct([("name", pa.string()), ("managed", pa.bool_())]))
@@ -91,7 +91,7 @@ class Beside(Technique):
 
     name: ClassVar[str] = "beside"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     source: ClassVar[str] = "—"
     about: ClassVar[str] = "for tests"
 
@@ -120,7 +120,7 @@ class Unsettled(TechniqueStep):
 
     name: ClassVar[str] = "unsettled"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    leaves: ClassVar[Leaves] = "nothing"
+    residual: ClassVar[Residual] = "coarse"
     source: ClassVar[str] = "—"
     about: ClassVar[str] = "for tests"
 

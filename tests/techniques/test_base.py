@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import SourceError
-from minimize.techniques import TECHNIQUES, Context, Family, Leaves, UnsupportedType, treat
+from minimize.techniques import TECHNIQUES, Context, Family, Residual, UnsupportedType, treat
 from minimize.techniques.base import FEW_ROWS, apply_per_distinct
 from minimize.techniques.cache import ResultCache
 from minimize.techniques.keep import Keep
@@ -23,13 +23,13 @@ def test_every_technique_has_the_facts_of_its_table(word: str) -> None:
     assert kind.source
     assert kind.about[0].islower() or kind.about[0].isdigit() or kind.about.startswith("H3")
     assert not kind.about.endswith(".")
-    assert kind.leaves in get_args(Leaves)
+    assert kind.residual in get_args(Residual)
     assert set(kind.takes) <= set(get_args(Family))
     assert kind.__doc__
 
 
 def test_only_keep_leaves_everything() -> None:
-    assert [word for word, kind in TECHNIQUES.items() if kind.leaves == "everything"] == ["keep"]
+    assert [word for word, kind in TECHNIQUES.items() if kind.residual == "original"] == ["keep"]
 
 
 def test_a_refusal_names_what_is_taken() -> None:

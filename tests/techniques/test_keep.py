@@ -24,7 +24,7 @@ def test_every_value_and_every_null_stays(context: Context, values: list[str | N
 
 
 def test_keep_leaves_everything() -> None:
-    assert Keep.leaves == "everything"
+    assert Keep.residual == "original"
 
 
 Run = Callable[..., list[Any]]

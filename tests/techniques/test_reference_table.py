@@ -17,6 +17,6 @@ def test_parameters_are_spelled_as_in_a_policy() -> None:
 
 def test_any_is_shown_for_a_technique_of_all_families() -> None:
     assert get_args(Family) == ALL_FAMILIES
-    assert "| `presence` |  | any | true if there is a value, else null | nothing |" in markdown_table(
+    assert "| `presence` |  | any | true if there is a value, else null | coarse |" in markdown_table(
         TECHNIQUES.values()
     )

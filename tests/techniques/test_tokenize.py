@@ -30,7 +30,7 @@ def test_the_cipher_is_that_of_rfc_5297() -> None:
 
 
 def test_a_token_is_the_one_that_the_guide_computes(context: Context) -> None:
-    page = (CHECKOUT / "docs/guide/ledger.md").read_text().partition("A token of `tokenize`")[2]
+    page = (CHECKOUT / "docs/reference/ledger.md").read_text().partition("A token of `tokenize`")[2]
     printed = page.split("```")[3].removeprefix("text\n").strip()
 
     class Keys:

@@ -34,6 +34,7 @@ from minimize.results import JsonResult, json_member
 from minimize.stores import parse_output_location
 from minimize.techniques import TechniqueStep, published_techniques
 from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.text import did_you_mean_any, similar_words
 from minimize.times import EPOCH, parse_time
 
 if TYPE_CHECKING:
@@ -66,9 +67,14 @@ class ExposedItem:
         word, _, reference = text.partition(":")
         kind = next((each for each in EXPOSURE_KINDS if each == word), None)
         name, detail = _split_detail(word, reference)
-        item = None if kind is None or not name else cls(kind, name, detail)
-        if item is None or not item._is_sound():
-            raise ConfigurationError("the exposed item cannot be read", hint=_SYNTAX_HINT)
+        if kind is None:
+            message = f"unknown kind `{word}` of exposed items" if ":" in text else "an exposed item needs its kind"
+            raise ConfigurationError(
+                message, hint=did_you_mean_any(similar_words(word, EXPOSURE_KINDS)) or _SYNTAX_HINT
+            )
+        item = cls(kind, name, detail)
+        if not name or not item._is_sound():
+            raise ConfigurationError(f"this is not the name of an exposed {kind}", hint=_SYNTAX_HINT)
         return item
 
     @property

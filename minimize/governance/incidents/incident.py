@@ -14,14 +14,16 @@ from minimize.errors import ConfigurationError
 from minimize.governance.incident_steps import IncidentKind, concerned_tenants, last_scope
 from minimize.governance.incidents.exposure import Exposure
 from minimize.ledger.kinds import INCIDENT, IncidentStep
-from minimize.results import json_object
+from minimize.pages import Table
+from minimize.policy.plain_words import plain_name
+from minimize.results import Line, json_object
 from minimize.text import count_noun
-from minimize.times import time_text
+from minimize.times import minute_text, time_text
 from minimize.workspace import Workspace
 
 
-def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
-    """The details of an incident, from its JSON form."""
+def incident_lines(body: Mapping[str, Any], *, verbose: bool = False) -> Iterator[Line]:
+    """The details of an incident, from its JSON form; with `verbose`, all exposed columns of each tenant."""
     happened, scope, closed = body["happened"], body["scope"], body["closed"]
     if body["kind"] == "privacy":
         yield f"  happened {happened['from']} to {happened['to'] or '?'}, known {body['known_at']}"
@@ -31,7 +33,7 @@ def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"  reference: {body['reference']}"
     yield from map(class_line, body["classifications"])
     if scope is not None:
-        yield from _scope_lines(scope["tenants"], body)
+        yield from _scope_lines(scope["tenants"], body, verbose=verbose)
         yield from _unattributed_lines(scope)
     for what in ("measure", "action", "consequence"):
         yield from (f"  {what}: {text}" for text in body[f"{what}s"])
@@ -47,42 +49,70 @@ def class_line(classification: Mapping[str, Any]) -> str:
     return f"  {classification['class']} since {classification['at']}, by {classification['by']}{reason}"
 
 
-def _scope_lines(tenants: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> Iterator[str]:
-    """The affected tenants. Exposed data that several tenants have in common is listed once, after them."""
-    by_data: dict[str, list[Mapping[str, Any]]] = {}
+_SCOPE_HEAD: Final = (
+    *("tenant", "subjects", "records", "sealed", "form", "from", "to", "copies at", "also uses", "notice"),
+)
+_FORMS: Final = ("identified", "pseudonymized", "encrypted", "aggregated")
+"""The forms in which data can be exposed, the most revealing first."""
+
+
+def _scope_lines(tenants: Sequence[Mapping[str, Any]], body: Mapping[str, Any], *, verbose: bool) -> Iterator[Line]:
+    """A table of the affected tenants, and the exposed data: what identifies people, and how many other columns there are."""
+    if not tenants:
+        return
+    yield Table.filled("", _SCOPE_HEAD, [_tenant_cells(each, body) for each in tenants])
+    if verbose:
+        yield from _exposed_columns(tenants)
+        return
+    names = names_by_form([kind for tenant in tenants for kind in tenant["kinds"]])
+    parts = [
+        f"{form}: {', '.join(names[form]) if form == _FORMS[0] else count_noun(len(names[form]), 'column')}"
+        for form in names
+    ]
+    if parts:
+        yield f"  data: {'; '.join(parts)}. Pass --verbose to see all columns."
+
+
+def _exposed_columns(tenants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The exposed columns by form. Data that several tenants have in common is listed once."""
+    by_data: dict[str, list[str]] = {}
     for tenant in tenants:
         data = "; ".join(f"{form}: {', '.join(names)}" for form, names in names_by_form(tenant["kinds"]).items())
-        by_data.setdefault(data, []).append(tenant)
-    for data, having in by_data.items():
-        for tenant in having:
-            yield from _tenant_lines(tenant, body)
-        yield f"    {'each: ' if len(having) > 1 else ''}{data}"
+        by_data.setdefault(data, []).append(tenant["tenant_id"])
+    yield from (f"  {', '.join(names)}: {data}" for data, names in by_data.items())
 
 
-def _tenant_lines(tenant: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[str]:
-    many, period = tenant["subjects"], tenant["period"]
-    subjects = (
-        "groups" if many is None else f"{'' if many['exact'] else 'at most '}{count_noun(many['count'], 'subject')}"
+def _tenant_cells(tenant: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[str, ...]:
+    many, period, sealed = tenant["subjects"], tenant["period"], tenant.get("restricted")
+    recipients = sorted({entry["recipient"] for entry in tenant["recipients"]})
+    has_suite = any(notice["suite"] for notice in body["notices"][tenant["tenant_id"]])
+    return (
+        tenant["tenant_id"],
+        "groups" if many is None else f"{'' if many['exact'] else 'at most '}{many['count']:,}",
+        f"{'' if tenant.get('rows_exact', True) else 'at most '}{tenant['rows']:,}",
+        f"{sealed['rows']:,} of restricted subjects ({sealed['form']})" if sealed else "",
+        tenant["form"],
+        _minute_of(period["from"]),
+        _minute_of(period["to"]),
+        ", ".join(recipients),
+        "the suite" if has_suite else "",
+        _notice_state(tenant, body),
     )
-    recipients = ", ".join(sorted({entry["recipient"] for entry in tenant["recipients"]}))
-    records = f"{'' if tenant.get('rows_exact', True) else 'at most '}{count_noun(tenant['rows'], 'record')}"
-    times = f"{period['from'] or '?'} to {period['to'] or '?'}"
-    yield f"  {tenant['tenant_id']}: {subjects}, {records}, {tenant['form']}, {times}; {_notice_state(tenant, body)}"
-    if tenant.get("restricted"):
-        sealed = tenant["restricted"]
-        yield f"    of these, {count_noun(sealed['rows'], 'sealed record')} of restricted subjects ({sealed['form']})"
-    if recipients:
-        yield f"    copies at {recipients}"
-    if any(notice["suite"] for notice in body["notices"][tenant["tenant_id"]]):
-        yield "    also uses the suite"
+
+
+def _minute_of(text: str | None) -> str:
+    return "?" if text is None else minute_text(datetime.fromisoformat(text))
 
 
 def names_by_form(kinds: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """The exposed kinds of data by the form in which they were exposed: the policy's description, or else the column's name."""
+    """The exposed kinds of data by the form in which they were exposed, the most revealing first.
+
+    A column has its label, else the policy's description, else its name in words.
+    """
     form_names: dict[str, list[str]] = {}
-    for kind in kinds:
+    for kind in sorted(kinds, key=lambda kind: _FORMS.index(kind["form"])):
         names = form_names.setdefault(kind["form"], [])
-        name = kind.get("about") or kind["column"]
+        name = kind.get("label") or kind.get("about") or plain_name(kind["column"])
         if name not in names:
             names.append(name)
     return form_names
@@ -92,7 +122,7 @@ def _notice_state(tenant: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     if tenant["tenant_id"] in body["exempt"]:
         return "exempt"
     if not tenant["notice"]:
-        return "no notice drafted: " + ("encrypted" if tenant["form"] == "encrypted" else "figures about groups")
+        return "no notice drafted: " + ("encrypted" if tenant["form"] == "encrypted" else "statistics about groups")
     if body["class"] not in (None, "customer_reportable"):
         return f"no notice is due: {body['class']}"
     notices = body["notices"][tenant["tenant_id"]]
@@ -377,10 +407,10 @@ class Incident:
         reach = "scope unknown" if self.scope is None else count_noun(len(self.affected), "tenant")
         return f"{self.id}  {self.title}: {self.state}{class_}, {reach}{notice}{late}"
 
-    def lines(self, now: datetime) -> Iterator[str]:
-        """The summary and the details."""
+    def lines(self, now: datetime, *, verbose: bool = False) -> Iterator[Line]:
+        """The summary and the details; with `verbose`, all exposed columns."""
         yield self.summary_line(now)
-        yield from incident_lines(self.to_json(now))
+        yield from incident_lines(self.to_json(now), verbose=verbose)
 
     def _steps_of(self, step: str) -> Iterator[IncidentStep]:
         return (each for each in self.steps if each.step == step)
@@ -401,7 +431,7 @@ class OpenedIncident:
         """The incident and the items."""
         return {**self.incident.to_json(self.at), "nothing_matches": list(self.nothing_matches)}
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[Line]:
         """The incident, and a line for each item."""
         yield from self.incident.lines(self.at)
         yield from unmatched_lines(self.nothing_matches)
@@ -421,6 +451,24 @@ class IncidentSummary:
     def lines(self) -> Iterator[str]:
         """The summary without the details."""
         yield self.incident.summary_line(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentDetails:
+    """An incident with its details, at a time."""
+
+    incident: Incident
+    at: datetime
+    verbose: bool = False
+    """Whether the text lists all exposed columns."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The incident."""
+        return self.incident.to_json(self.at)
+
+    def lines(self) -> Iterator[Line]:
+        """The summary and the details."""
+        yield from self.incident.lines(self.at, verbose=self.verbose)
 
 
 @dataclass(frozen=True, slots=True)

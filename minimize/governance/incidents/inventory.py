@@ -452,7 +452,7 @@ def _exposed_form(category: str, technique: str, *, opened: bool) -> ExposedForm
     kinds = published_techniques(technique)
     if opened and any(kind.is_pseudonym() for kind in kinds):
         return "identified"
-    if any(kind.leaves == "linkable" for kind in kinds):
+    if any(kind.residual == "linkable" for kind in kinds):
         return "pseudonymized"
     return next((form for form in EXPOSED_FORMS if form == category), "identified")
 

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.governance.incidents.incident import names_by_form
-from minimize.pages import Section
+from minimize.pages import BulletList, Section, StatusLine
+from minimize.policy.plain_words import capitalized
 from minimize.techniques import published_techniques
 from minimize.text import count_noun
 from minimize.times import minute_text
@@ -48,7 +49,7 @@ CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
             "The data does not name individuals directly. Anyone holding it together with additional information "
             "could identify some of them."
         ),
-        "aggregated": "The data consists of figures about groups and names no individuals.",
+        "aggregated": "The data consists of statistics about groups and names no individuals.",
         "encrypted": (
             "The data is encrypted. To our knowledge the keys were not exposed. Without them the data cannot be read."
         ),
@@ -63,12 +64,11 @@ _FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "identified": "Data that identifies individuals",
         "pseudonymized": "Data in pseudonymized form",
-        "aggregated": "Figures about groups",
+        "aggregated": "Statistics about groups",
         "encrypted": "Encrypted data",
     }
 )
 NOTHING_YET: Final = "No measures have been recorded yet. A later version of this notice will list them."
-NO_ACTIONS_YET: Final = "No recommendations have been recorded yet. A later version of this notice will list them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Notice:
         """Number of affected persons and of their records."""
         persons = self.tenant["subjects"]
         if persons is None:
-            return "No individuals: the data consists of figures about groups."
+            return "No individuals: the data consists of statistics about groups."
         rows = f"{'' if self.tenant.get('rows_exact', True) else 'at most '}{self.tenant['rows']:,} records"
         return f"{'' if persons['exact'] else 'At most '}{persons['count']:,} persons or devices, in {rows}."
 
@@ -128,8 +128,8 @@ class Notice:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """Actions recommended to the tenant."""
-        return self.incident.statements("action") or (NO_ACTIONS_YET,)
+        """Actions recommended to the tenant; none if none were recorded."""
+        return self.incident.statements("action")
 
     @property
     def document(self) -> Section:
@@ -138,9 +138,11 @@ class Notice:
         since, until = body["happened"]
         ended = f" It ended at {_minute_text(until)}." if until else ""
         known = f"We became aware of it at {_minute_text(body['known_at'])}."
+        actions = [Section("Recommended actions", (BulletList(self.actions),))] if self.actions else []
         return Section(
             self.title,
             (
+                self.status,
                 self.stage,
                 Section("What happened", (self.incident.title, self.nature)),
                 Section("When", (f"The incident began at {_minute_text(since)}.{ended} {known}", *self._declared())),
@@ -148,7 +150,7 @@ class Notice:
                 Section("What data is affected", (*self._period(), *self._kinds())),
                 Section("Likely consequences", self.consequences),
                 Section("Measures taken", self.measures),
-                Section("Recommended actions", self.actions),
+                *actions,
                 Section("Contact", (self.contact,)),
             ),
         )
@@ -171,10 +173,24 @@ class Notice:
         else:
             yield "They were not protected by this encryption in the incident."
 
-    def _kinds(self) -> Iterator[str]:
-        """One sentence for all kinds of data of one form."""
+    @property
+    def status(self) -> StatusLine:
+        """How many are affected, whether the data identifies them, and what the tenant can do."""
         names = names_by_form(self.tenant["kinds"])
-        yield from (f"{text}: {', '.join(names[form])}." for form, text in _FORM_TEXTS.items() if form in names)
+        identifying = names.get("identified", [])
+        facts = [self.subjects.removesuffix(".").partition(":")[0]]
+        facts += [f"data that identifies individuals: {', '.join(identifying)}"] if identifying else []
+        facts += [] if identifying or "pseudonymized" not in names else ["no direct identifiers"]
+        facts += [f"{count_noun(len(self.actions), 'action')} recommended to you"] if self.actions else []
+        return StatusLine("bad" if identifying else "attention", "Affected", facts)
+
+    def _kinds(self) -> Iterator[str | BulletList]:
+        """All kinds of data of one form together, those that identify individuals first."""
+        names = names_by_form(self.tenant["kinds"])
+        for form, text in _FORM_TEXTS.items():
+            if form in names:
+                yield f"{text}:"
+                yield BulletList([capitalized(name) for name in names[form]])
 
     @property
     def empty_sections(self) -> tuple[str, ...]:
@@ -202,7 +218,7 @@ def _minute_text(time: str) -> str:
 
 def _is_pseudonym(kind: Mapping[str, Any]) -> bool:
     techniques = published_techniques(kind.get("technique", ""))
-    return kind["category"] == "pseudonymized" or any(each.leaves == "linkable" for each in techniques)
+    return kind["category"] == "pseudonymized" or any(each.residual == "linkable" for each in techniques)
 
 
 def article33(notice: Notice) -> dict[str, Any]:

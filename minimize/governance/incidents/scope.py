@@ -91,6 +91,8 @@ class AffectedTenant:
     recipients: tuple[Mapping[str, Any], ...] = ()
     abouts: Mapping[str, str] = field(default_factory=dict)
     """The descriptions of the columns in the policies of the files, by name."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What people call the columns, by name."""
 
     @property
     def columns(self) -> tuple[ExposedColumn, ...]:
@@ -133,8 +135,8 @@ class AffectedTenant:
         return {"rows": _count_rows(sealed), "form": form} if sealed else None
 
     def _kind(self, column: ExposedColumn) -> dict[str, Any]:
-        about = self.abouts.get(column.name)
-        return {**column.to_json(), **({"about": about} if about else {})}
+        texts = {"label": self.labels.get(column.name), "about": self.abouts.get(column.name)}
+        return {**column.to_json(), **{key: text for key, text in texts.items() if text}}
 
     def to_json(self) -> dict[str, Any]:
         """The tenant as JSON for a scope."""
@@ -506,22 +508,28 @@ def _affected_tenants(
         counter.add_copy(copy)
         findings.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
     subjects = counter.counts()
-    abouts = _descriptions(each.exposed for each in counted)
+    abouts, labels = _descriptions(each.exposed for each in counted)
     policies = {each.exposed.file.written_by.receipt.policy.name for each in counted} | {
         each.policy for each, _ in taken
     }
     for tenant in sorted(findings):
         held_copies = tuple(each.to_json() for each in out if each.tenant == tenant and each.policy in policies)
-        yield AffectedTenant(tenant, subjects.get(tenant), tuple(findings[tenant]), held_copies, abouts)
+        yield AffectedTenant(tenant, subjects.get(tenant), tuple(findings[tenant]), held_copies, abouts, labels)
 
 
-def _descriptions(files: Iterable[ExposedFile]) -> dict[str, str]:
-    """What the policies of the files say about their fields, by name. A policy that cannot be read describes nothing."""
-    descriptions: dict[str, str] = {}
+def _descriptions(files: Iterable[ExposedFile]) -> tuple[dict[str, str], dict[str, str]]:
+    """What the policies of the files say about their fields, and how they label them, by name.
+
+    A policy that cannot be read says nothing.
+    """
+    abouts: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for run in {each.file.written_by.receipt.policy.digest: each.file.written_by for each in files}.values():
         with suppress(MinimizeError, OSError):
-            descriptions |= {key: field.about for key, field in run.policy.fields.items() if field.about}
-    return descriptions
+            fields = run.policy.fields
+            abouts |= {key: field.about for key, field in fields.items() if field.about}
+            labels |= {key: field.label for key, field in fields.items() if field.label}
+    return abouts, labels
 
 
 def _findings_of_file(

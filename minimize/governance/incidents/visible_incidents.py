@@ -11,6 +11,7 @@ from typing import Any, Final
 from minimize.access.permissions import TenantSet, limited_result
 from minimize.governance.incidents.incident import (
     Incident,
+    IncidentDetails,
     IncidentSummary,
     class_of_step,
     load_incident,
@@ -18,7 +19,7 @@ from minimize.governance.incidents.incident import (
     unknown_incident,
 )
 from minimize.ledger.kinds import IncidentStep
-from minimize.results import Listing, Printable, ResultAt
+from minimize.results import Listing, Printable
 from minimize.workspace import Workspace
 
 
@@ -35,7 +36,7 @@ def list_incidents(workspace: Workspace, now: datetime) -> Printable:
     return limited_result(listing, tenants)
 
 
-def show_incident(name: str, workspace: Workspace, now: datetime) -> Printable:
+def show_incident(name: str, workspace: Workspace, now: datetime, *, verbose: bool = False) -> Printable:
     """One incident, or the part that concerns tenants in the scope of the current actor.
 
     Raises AccessDenied, ConfigurationError if it does not exist or concerns none of them, LedgerError.
@@ -44,7 +45,7 @@ def show_incident(name: str, workspace: Workspace, now: datetime) -> Printable:
     incident = incident_in_scope(load_incident(name, workspace), tenants)
     if incident is None:
         raise unknown_incident()
-    return limited_result(ResultAt(incident, now), tenants)
+    return limited_result(IncidentDetails(incident, now, verbose), tenants)
 
 
 _SCOPE_MEMBERS: Final = (

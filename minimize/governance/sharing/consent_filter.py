@@ -1,6 +1,6 @@
 """Consent filter: one decision per tenant, applied to the rows of a source.
 
-A consent, and a contract with an independent recipient, must cover every moment at which the share must hold. If records were
+A consent, and a contract with an independent controller, must cover every moment at which the share must hold. If records were
 received from a third party, the tenant's consent to receive them is required as well.
 """
 
@@ -210,7 +210,7 @@ class ConsentCheck:
         }
 
     def _contract(self, tenant: str, when: datetime) -> Contract | None:
-        if self.recipient.standing == "agent":
+        if self.recipient.standing == "processor":
             return self.recipient.contract
         return self.consents.agreements.contract_on(self.recipient.recipient, tenant, when.astimezone(UTC).date(), when)
 

@@ -37,7 +37,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShareSummary(JsonResult):
-    """Summary of a share: the data that was sent, or would be sent."""
+    """Summary of a share: the data that was sent, or would be sent. It contains no values.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> whose = {"recipient": "support_desk", "function": "case_handover", "pipeline": "pipelines/support_cases"}
+        >>> receipt = minimize.run("pipelines/support_cases", date=day)
+        >>> summary = minimize.share("out/support_cases", dry_run=True, **whose)
+        >>> [key for key, decision in summary.fields.items() if decision.form is not None][:2]
+        ['case_id', 'product_area']
+    """
 
     recipient: str
     function: str
@@ -136,7 +147,7 @@ def summarize_share(
 
 def reasons_of_tenants(share: ResolvedShare, tenants: TenantFilter) -> Iterator[RefusalReason]:
     """The reasons to withhold rows of some tenants."""
-    independent = share.recipient.standing == "independent"
+    independent = share.recipient.standing == "independent_controller"
     for word, (count, rows) in tenants.withheld_counts().items():
         yield tenant_reason(word, count, rows, independent=independent)
 
@@ -203,7 +214,7 @@ def build_disclosure(
     now: datetime,
 ) -> Disclosure:
     """Builds the disclosure to sign. `name` is its id. `keys` are the names of the keys of its pseudonyms."""
-    contract = resolved.recipient.contract if resolved.recipient.standing == "agent" else None
+    contract = resolved.recipient.contract if resolved.recipient.standing == "processor" else None
     due = min((share.retention_due for share in shares if share.retention_due is not None), default=None)
     body = {
         "disclosure": name,

@@ -23,7 +23,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from minimize.arrow.dictionaries import value_type
-from minimize.errors import ConfigurationError, OutputError, SchemaError
+from minimize.errors import ConfigurationError, OutputError, SchemaError, describe_os_error
 from minimize.output.publish import make_working_folder
 from minimize.output.sink import ParquetSink
 from minimize.stores import file_operations
@@ -96,7 +96,7 @@ class StagedExport:
         try:
             file_operations.link(self._file, self.path)
         except OSError as error:
-            reason = error.strerror
+            reason = describe_os_error(error)[0]
         if reason is not None:
             raise OutputError(
                 f"{self.path} cannot be created: {reason}", hint="Pass a new path. A payload never overwrites a file."
@@ -230,7 +230,7 @@ def _private_folder(path: Path) -> Path:
     try:
         return make_working_folder(path.parent, "sharing")
     except OSError as error:
-        reason = error.strerror
+        reason = describe_os_error(error)[0]
     raise OutputError(
         f"the folder of {path} is not writable: {reason}", hint="Check that the folder exists and is writable."
     )

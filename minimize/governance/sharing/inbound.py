@@ -99,23 +99,49 @@ def receive(
     settings: Any = None,
     ledger: PathText | None = None,
 ) -> Any:
-    """Receives data of a third party in memory, as far as manifest, contract and consent permit it.
+    """Takes in data of a third party, as far as manifest, contract and authorization by the tenant permit it.
 
-    data       as for `apply`
-    policy     a policy, or `pipeline` for its policy; it may keep less than the manifest. Without either, the manifest is
-               the policy
-    tenant     the field with each record's tenant, if the manifest is the policy
-    ledger     the ledger with the consents (else MINIMIZE_LEDGER, else that of the configuration)
-    connector  called once with a table of the pass-through secrets of the kept records, in the order of the received rows;
-               these secrets are never stored, logged or counted
+    A record is left out if it has no tenant, or if its tenant's authorization does not cover the function both at its arrival
+    (the policy's `time`) and now. Nulls are treated as by `apply`. What can be learned about a value depends on the
+    techniques of the manifest, and of the policy if there is one.
 
-    Returns the same type as `data`. Leaves out a record if its tenant's consent does not cover the function both at its
-    arrival (the policy's `time`) and now, and a record without a tenant. Nulls: as `apply` treats them. Values that remain
-    guessable: those that the manifest's techniques leave.
+    Args:
+        data: The received records, as for `apply`.
+        sender: The name of the third party, or a loaded Recipient.
+        function: Its function, which must be inbound.
+        purpose: The purpose. If you pass one, it must be that of the function.
+        keys: The keyring or its path. It signs the audit event.
+        recipients: The folder of recipients (default: that of the configuration).
+        at: The time of the call, with a time zone (default: now).
+        connector: A function that is called once with a table of the pass-through secrets of the kept records, in the order of
+            the received rows. These secrets are never stored, logged or counted.
+        policy: A policy that keeps no more than the manifest. Without one, the manifest is the policy.
+        pipeline: A pipeline, for its policy.
+        tenant: The field with each record's tenant, if the manifest is the policy.
+        settings: The collection settings, as for `apply`.
+        ledger: The ledger with the authorizations (default: `MINIMIZE_LEDGER`, else that of the configuration).
 
-    Raises NotPermitted with every reason if nothing may be received, also if no record's tenant consented.
-    Raises KeyringError without a keyring, which signs the audit event.
-    Raises PolicyError for a policy that keeps more than the manifest.
+    Returns:
+        Data of the type of `data`.
+
+    Raises:
+        NotPermitted: Nothing may be received, also because no record's tenant has authorized it. `reasons` has every reason.
+        PolicyError: The policy keeps more than the manifest, or a file has faults.
+        SchemaError: A field is missing, or has a type that its technique does not take.
+        KeyringError: There is no keyring, or it lacks a key.
+        LedgerError: The ledger cannot be used.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> import pyarrow as pa
+        >>> from datetime import datetime, timezone
+        >>> now = datetime.now(timezone.utc)
+        >>> records = {"tenant_id": ["contoso"], "device_id": ["d-4711"], "threat_state": ["secured"], "last_contact": [now]}
+        >>> whose = {"sender": "threat_defense", "function": "threat_state", "recipients": "pipelines/recipients"}
+        >>> minimize.receive(pa.table(records), **whose)["threat_state"].to_pylist()
+        ['secured']
     """
     job = None if pipeline is None else pipeline_from(pipeline)
     workspace = Workspace(ledger=ledger, pipeline=job, keys=keys)
@@ -195,7 +221,7 @@ class _InboundRequest:
 
     def consent_reasons(self, data: Any, when: datetime, now: datetime, rows: int) -> list[RefusalReason]:
         """The reasons why no record's tenant consented."""
-        independent = self.party.recipient.standing == "independent"
+        independent = self.party.recipient.standing == "independent_controller"
         row_consents = self._consents_of_rows(data, when, now)
         if row_consents is None or not len(row_consents.places):
             return [tenant_reason("none", None, rows, independent=independent)]

@@ -220,25 +220,59 @@ def share(
     connector: Connector | None = None,
     dry_run: bool = False,
 ) -> Any:
-    """Shares data with a recipient for a function, as far as manifest, contract, consent, settings and policy permit it.
+    """Makes the data that a recipient may get for a function, and records the disclosure.
 
-    data        data in memory (as for `apply`), a file of records, or the output folder of a pipeline (its records in force)
-    policy      the policy of the data; pass either a policy or a pipeline
-    fields      fields to send, if fewer than all permitted ones
-    ledger      the ledger with the consents
-    recipients  the folder of recipients
-    to          path of a new Parquet, NDJSON or CSV file
-    connector   called once with a table of the payload and of the pass-through secrets (`pass_through` in the manifest);
-                no result, file, digest, count or record contains these secrets
+    Manifest, contract, authorization by the tenant, collection settings and policy must all permit a row and a field. Rows of
+    tenants that have not authorized the function are left out. The policy's technique is applied first, then the manifest's. A
+    null stays null. What the recipient can learn about a value is what both techniques leave of it. `share` sends nothing: send
+    the result yourself, or pass a `connector`. The signed disclosure is in the ledger before any data is delivered.
 
-    Returns the same type as `data` (a Table for files), or the path of the file. With `dry_run`, returns a summary of the
-    data that would be sent and the reasons for the rest, and records nothing. Rows of tenants without consent are left out.
-    An `at` in the past requires `dry_run`. For an `at` in the future, all rules must hold both now and then.
+    Args:
+        data: Data in memory (as for `apply`), a file of records, or the output folder of a pipeline: its current records.
+        recipient: The name of the recipient, or a loaded Recipient.
+        function: The function of the recipient.
+        policy: The policy of the data. Pass either a policy or a pipeline.
+        pipeline: The pipeline of the data, for its policy and settings.
+        purpose: The purpose. If you pass one, it must be that of the function.
+        settings: The collection settings, as for `apply`.
+        keys: The keyring or its path. It signs the disclosure.
+        ledger: The ledger with the authorizations and contracts (default: `MINIMIZE_LEDGER`, else that of the configuration).
+        recipients: The folder of recipients (default: that of the configuration).
+        fields: The fields to send, if fewer than all permitted ones.
+        must_be: The highest permitted category: `aggregated`, `pseudonymized` or `identified`.
+        at: The time of the share, with a time zone (default: now). In the past, it requires `dry_run`. In the future, all rules
+            must hold both now and then.
+        to: The path of a new Parquet, NDJSON or CSV file.
+        connector: A function that is called once with a table of the payload and of the pass-through secrets (`pass_through`
+            in the manifest). No result, file, digest, count or record contains these secrets.
+        dry_run: Whether to return only a summary, and to record nothing.
 
-    Records a signed disclosure in the ledger before it delivers anything.
-    Raises NotPermitted with every reason at once if nothing may be sent, or if a consent ends while the payload is made.
-    Raises ConfigurationError for an `at` in the past without `dry_run`.
-    Raises ConfigurationError (E212) if the connector fails: the disclosure stays recorded, and it is unknown what arrived.
+    Returns:
+        Data of the type of `data` (a pyarrow Table for files), or with `to` the path of the file. With `dry_run`, a
+        `ShareSummary` of the data that would be sent, and of the reasons for the rest.
+
+    Raises:
+        NotPermitted: Nothing may be sent, or an authorization ended while the data was made. `reasons` has every reason.
+        ConfigurationError: `at` is in the past without `dry_run`; or the connector failed (E212): then the disclosure stays
+            recorded, and it is unknown what arrived.
+        PolicyError: There is no such recipient, or a file has faults.
+        KeyringError: There is no keyring to sign the disclosure with.
+        LedgerError: The ledger cannot be used.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/support_cases", date=day)
+        >>> summary = minimize.share(
+        ...     "out/support_cases",
+        ...     pipeline="pipelines/support_cases",
+        ...     recipient="support_desk",
+        ...     function="case_handover",
+        ...     dry_run=True,
+        ... )
+        >>> summary.permitted, list(summary.tenants)
+        (True, ['contoso'])
     """
     request = ShareRequest(
         recipient, function, policy, settings, recipients, purpose, fields, must_be, at, connector, dry_run
@@ -345,11 +379,11 @@ def explain_share(
         with workspace.open_ledger(signs=workspace.keyring_or_none is not None) as ledger:
             unknown = _unknown_tenant(tenant, workspace, ledger.tenants())
             consents = load_consents(ledger, workspace.config, recipient=recipient)
-            if party.recipient.standing == "independent":
+            if party.recipient.standing == "independent_controller":
                 contract = consents.agreements.contract_on(recipient, tenant, now.date(), now)
                 fields = tuple(key for key in named if contract is not None and contract.permits(key))
             verdict = ConsentCheck(party.recipient, function, fields, consents, (now,))([tenant])[tenant]
-        consent, independent = verdict.consent, party.recipient.standing == "independent"
+        consent, independent = verdict.consent, party.recipient.standing == "independent_controller"
         gaps = _tenant_gaps(party.recipient, manifest, fields, tenant, consents, now)
         words = dict.fromkeys(word for word in (verdict.refusal, *gaps) if word is not None)
         reasons += [tenant_reason(word, 1, None, independent=independent) for word in words]

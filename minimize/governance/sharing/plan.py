@@ -144,11 +144,11 @@ class ResolvedShare:
         return self.party.recipient
 
     def permitted_fields(self) -> frozenset[str] | None:
-        """The fields that the contract of an agent, or of at least one tenant with an independent recipient, permits.
+        """The fields that the contract of a processor, or of at least one tenant with an independent controller, permits.
 
         None if there is no such contract, so that the share is refused or no tenant's rows are sent.
         """
-        if self.recipient.standing == "agent":
+        if self.recipient.standing == "processor":
             contract = self.recipient.contract
             return None if contract is None else contract.transmitted_fields
         if not self.ledger.exists:

@@ -217,13 +217,13 @@ class _RecallSearch:
     def _has_contract_ended(self, act: Disclosure, tenant: str) -> bool:
         """Whether the contract that governs the data is no longer in force.
 
-        A tenant that never had a contract with an independent recipient has none that could end. A recipient that is no longer
+        A tenant that never had a contract with an independent controller has none that could end. A recipient that is no longer
         configured has no contract.
         """
         recipient, today = self._recipient(act.recipient), self.now.astimezone(UTC).date()
         if recipient is None:
             return True
-        if recipient.standing == "agent":
+        if recipient.standing == "processor":
             return recipient.contract is None or not recipient.contract.holds(today)
         known = self.agreements.contracts_of(recipient.recipient, tenant, self.now)
         return any(each.from_ <= today for each in known) and not any(each.holds(today) for each in known)
@@ -238,8 +238,8 @@ class _RecallSearch:
 def recall_contract(
     recipient: Recipient | None, share: TenantShare, agreements: TenantAgreements, now: datetime
 ) -> Contract | None:
-    """The contract that sets the time limit of a deletion: of the organization with an agent, else the tenant's own."""
-    if recipient is None or recipient.standing == "agent":
+    """The contract that sets the time limit of a deletion: of the organization with a processor, else the tenant's own."""
+    if recipient is None or recipient.standing == "processor":
         return None if recipient is None else recipient.contract
     known = agreements.contracts_of(recipient.recipient, share.tenant_id, now)
     return next((each for each in known if each.reference == share.contract), known[-1] if known else None)

@@ -301,7 +301,7 @@ def eligible_functions(
 
     Reads the files of the recipients unless loaded `recipients` are given. A function is eligible if all of these hold:
 
-    - The contract of the file is in force, and a recipient that is an agent is on the list of subprocessors.
+    - The contract of the file is in force, and a recipient that is a processor is on the list of subprocessors.
     - The policy lists the function's purpose.
     - The policy releases every field that is not optional, or the field is a pass-through secret.
     """
@@ -313,7 +313,7 @@ def eligible_functions(
 
 
 def _is_offered(recipient: Recipient, on: date) -> bool:
-    """Whether the file has a contract that permits transmission: with the agent, or the one that is offered to tenants."""
+    """Whether the file has a contract that permits transmission: with the processor, or the one that is offered to tenants."""
     return recipient.contract is not None and recipient.contract.permits_transmission and recipient.contract.holds(on)
 
 

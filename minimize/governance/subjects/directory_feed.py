@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minimize.datasets.lifecycle_events import event_faults, parse_event_time, read_rows
-from minimize.errors import Finding, PolicyError
+from minimize.errors import Finding, PolicyError, unreadable_file
 from minimize.governance.events import NewEvent, add_events, event_states, resolve_names
 from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects.linked import find_linked_identifiers
@@ -85,7 +85,7 @@ def import_events(
         hint = (
             f"Use UTF-8 and one of {format_suffixes()}, with the columns {names.tenant}, {names.id} and {names.time}."
         )
-        finding = Finding("G001", "the feed cannot be read", file=str(path), hint=hint)
+        finding = unreadable_file("G001", "the feed", path, hint)
         raise PolicyError(f"cannot read the feed {path}", findings=[finding])
     read = [_parse_line(line, row, names, field, kind, str(path)) for line, row in rows]
     faults = tuple(each for each in read if isinstance(each, Finding))

@@ -24,7 +24,8 @@ from minimize.governance.subjects.named_subjects import Subjects, permitted_subj
 from minimize.governance.subjects.removal_result import SubjectRemoval
 from minimize.governance.subjects.requests import new_request, next_step, open_requests, record_steps, request_statuses
 from minimize.governance.subjects.search import SubjectRecords
-from minimize.governance.subjects.view import SubjectView, find_views, top_field, view_page
+from minimize.governance.subjects.subject_page import view_page
+from minimize.governance.subjects.view import SubjectView, find_views, top_field
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.output.publish import write_new_folder
@@ -171,7 +172,10 @@ def _write_export(
 ) -> SubjectExport:
     digests = dict(_write_records(view, folder, formats, redact))
     body = json.dumps(_redacted_view(view, redact), indent=2, ensure_ascii=False, default=json_default)
-    texts = {"view.json": f"{body}\n", "view.html": view_page([view], redacted=redact)}
+    texts = {
+        "view.json": f"{body}\n",
+        "view.html": view_page([view], redacted=redact, processing=workspace.config.processing),
+    }
     entries = _audit_lines(view, workspace)
     texts |= {} if entries is None else {"audit.ndjson": "".join(entries)}
     for name, text in texts.items():
@@ -181,8 +185,10 @@ def _write_export(
 
 
 def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
-    """The view without the fields left out, and with their names."""
+    """The view without the fields left out, and with their names. Of a location, only the last part leaves the server."""
     body = view.to_json()
+    for entry in (*body["held"], *body["not_searched"], *body["not_reached"]):
+        entry["output"] = entry["output"].rstrip("/").rpartition("/")[2]
     for entry in body["held"]:
         entry["fields"] = {name: form for name, form in entry["fields"].items() if top_field(name) not in redact}
     return {**body, "redacted": sorted(redact)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimize.datasets.lifecycle_events import read_rows
-from minimize.errors import ConfigurationError, Finding, PolicyError, RefusedError
+from minimize.errors import ConfigurationError, Finding, PolicyError, RefusedError, unreadable_file
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.sources import format_suffixes
 from minimize.text import count_noun, text_or_none
@@ -137,11 +137,11 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
     row_sets = (read_rows(path, {name}, columns=_COLUMNS, code="Q002") for name in ("subject", "tenant_id"))
     rows = next((each for each in row_sets if each is not None), None)
     if rows is None:
-        message, hint = "the subject file cannot be read", f"Use UTF-8 and one of {format_suffixes()}."
+        finding = unreadable_file("Q001", "the subject file", path, f"Use UTF-8 and one of {format_suffixes()}.")
         if read_rows(path, frozenset()) is not None:
             message = "the subject file has neither a column subject nor a column tenant_id"
             hint = "The columns are subject, tenant_id and field. One of the first two is required."
-        finding = Finding("Q001", message, file=str(path), hint=hint)
+            finding = Finding("Q001", message, file=str(path), hint=hint)
         raise PolicyError(f"cannot read the subject file {path}", findings=[finding])
     parsed_rows = [_parse_subject(line, row, tenant, field, str(path)) for line, row in rows]
     faults = [each for each in parsed_rows if isinstance(each, Finding)]

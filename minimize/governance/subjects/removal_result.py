@@ -58,7 +58,7 @@ class SubjectRemoval:
     by_output: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict, repr=False)
     """The receipts of the removals, by output folder."""
     tables: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """Per output without records, its tables by date: they may count a subject, and keep their figures."""
+    """Per output without records, its tables by date: they may count a subject, and keep their statistics."""
 
     @property
     def rows(self) -> int:
@@ -67,7 +67,7 @@ class SubjectRemoval:
 
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
-        """Per output, the tables whose figures stay although records of them were removed, by date."""
+        """Per output, the tables whose statistics stay although records of them were removed, by date."""
         tables_by_pipeline: dict[str, dict[str, list[str]]] = {}
         for receipt in self.receipts:
             for name, dates in (receipt.stays or {}).items():
@@ -109,7 +109,7 @@ class SubjectRemoval:
                 f"may count {self._subjects_text()}, because this output has no records to search: {FIGURES_UNCHANGED}"
             )
             yield from (
-                f"  {those} in {folder} {verb} figures for {days}; {why}" for those, verb, days in _by_dates(tables)
+                f"  {those} in {folder} {verb} statistics for {days}; {why}" for those, verb, days in _by_dates(tables)
             )
         if self.shared:
             yield shared_devices_text(self.shared)
@@ -144,7 +144,7 @@ class SubjectRemoval:
             if not self.applied:
                 yield "  Pass --allow-unknown-subject to exclude their later records, too."
         if self.kind == "restrict" and self.rows:
-            yield "  published aggregates keep their figures; later runs exclude these records until `minimize subject lift`"
+            yield "  published aggregates keep their statistics; later runs exclude these records until `minimize subject lift`"
 
     def _plan_lines(self, plan: RemovalPlan) -> Iterator[str]:
         if self.kind == "delete":
@@ -167,13 +167,13 @@ class SubjectRemoval:
 
 
 def _unchanged_lines(folder: str, receipts: Sequence[Receipt]) -> Iterator[str]:
-    """The aggregates of one output that keep their figures, in one line for all with the same dates."""
+    """The aggregates of one output that keep their statistics, in one line for all with the same dates."""
     dates: dict[str, list[str]] = {}
     for receipt in receipts:
         for name, table_dates in (receipt.stays or {}).items():
             dates.setdefault(name, []).extend(table_dates)
     for those, verb, days in _by_dates(dates):
-        yield f"  {those} in {folder} {verb} figures for {days}: {FIGURES_UNCHANGED}"
+        yield f"  {those} in {folder} {verb} statistics for {days}: {FIGURES_UNCHANGED}"
 
 
 def _by_dates(tables: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:

@@ -1,8 +1,7 @@
-"""Subject view (`subject view`): all data held about a subject, as JSON and as an HTML page."""
+"""Subject view (`subject view`): all data held about a subject, as JSON and as tables for a terminal."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.known_outputs import UnreachableOutput, find_outputs
-from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
 from minimize.governance.subjects.linked import LinkedIdentifiers, find_linked_identifiers, shared_devices_text
 from minimize.governance.subjects.named_subjects import DataSubject, Subjects, permitted_subjects
@@ -25,7 +23,7 @@ from minimize.governance.subjects.search import (
     resolve_names,
 )
 from minimize.keys import Keyring
-from minimize.pages import Section, Table, html_page
+from minimize.pages import Table
 from minimize.results import Line, json_value
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -103,11 +101,9 @@ class SubjectView:
             "not_reached": json_value(self.unreachable),
         }
 
-    def lines(self, rows: int = 0) -> Iterator[Line]:
-        """The view file by file, with the last records of each file (at most `rows`)."""
+    def lines(self, rows: int = 0, *, verbose: bool = False) -> Iterator[Line]:
+        """A table of the datasets with data of the subject; with `verbose`, each file with its fields and last records."""
         yield f"{self._subject_text()}: {self.counts_text}"
-        if self.groups:
-            yield f"  {self.read:,} of {count_noun(self.groups, 'row group')} read"
         if self.is_unseen:
             yield "  unknown tenant: neither an output nor the ledger names it. Check the spelling."
         for request in self._to_be_deleted():
@@ -121,20 +117,42 @@ class SubjectView:
             )
             since = f" since {dates}" if dates else ""
             yield f"  restricted{since}. Run `minimize subject lift` to lift the restriction."
-        for records in (*self.records, *(self.restricted if self.shows_restricted else ())):
-            yield from _summary_lines(records_summary(records, rows))
-        for shared in json_value(self.disclosures):
-            kept = f", kept there until {shared['until']}" if shared["until"] else ""
-            yield (
-                f"  shared with {shared['recipient']} ({shared['function']}, {shared['purpose']}) at {shared['at']}: "
-                f"{', '.join(shared['fields'])}{kept}"
-            )
+        held = (*self.records, *(self.restricted if self.shows_restricted else ()))
+        if held:
+            yield Table.filled("", _HELD_HEAD, [*_held_rows(records_summary(each) for each in held)])
+        yield from self._disclosure_tables()
         if self.shared_devices:
             yield shared_devices_text(self.shared_devices)
-        for missed in json_value(self.unsearchable):
-            yield f"  not searched: {missed['output']}/{missed['file']}: {missed['why']}"
-        for missed in json_value(self.unreachable):
-            yield f"  not reached: {missed['output']} of {missed['pipeline']}: {missed['why']}"
+        yield from self._unsearched_tables()
+        if verbose and self.groups:
+            yield f"  {self.read:,} of {count_noun(self.groups, 'row group')} read"
+        for records in held if verbose else ():
+            yield from _file_lines(records_summary(records, rows))
+        if held and not verbose:
+            yield "Pass --verbose to see files, fields and records."
+
+    def _disclosure_tables(self) -> Iterator[Table]:
+        rows = [
+            (
+                each.recipient,
+                each.function,
+                each.purpose,
+                ", ".join(each.fields),
+                minute_text(each.shared_at),
+                "" if each.until is None else minute_text(each.until),
+            )
+            for each in self.disclosures
+        ]
+        if rows:
+            head = ("shared with", "function", "purpose", "fields", "at", "kept there until")
+            yield Table.filled("", head, rows)
+
+    def _unsearched_tables(self) -> Iterator[Table]:
+        files = [(f"{each['output']}/{each['file']}", each["why"]) for each in json_value(self.unsearchable)]
+        outputs = [(f"{each['output']} of {each['pipeline']}", each["why"]) for each in json_value(self.unreachable)]
+        for head, rows in (("not searched", files), ("not reached", outputs)):
+            if rows:
+                yield Table("", (head, "reason"), rows)
 
     def _subject_text(self) -> str:
         subject = self.subject
@@ -172,6 +190,7 @@ class SubjectViews:
 
     views: tuple[SubjectView, ...]
     rows: int = 0
+    verbose: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The views as `subject view --json` prints them."""
@@ -181,20 +200,54 @@ class SubjectViews:
         """The views, separated by blank lines."""
         for number, view in enumerate(self.views):
             yield from [""] if number else []
-            yield from view.lines(self.rows)
+            yield from view.lines(self.rows, verbose=self.verbose)
 
 
-def _summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    kept = f", kept until {summary['until']}" if summary["until"] else ""
-    yield (
-        f"  {summary['pipeline']}  {summary['date'] or ''}  {count_noun(summary['rows'], 'record')}, {summary['category']}, "
-        f"for {summary['purpose']}: {summary['since'] or '?'} to {summary['to'] or '?'}{kept}"
-    )
-    yield f"    in {summary['output']}/{summary['file']}, found by {summary['found_by']}"
-    yield "    " + ", ".join(f"{name} ({form_text(form)})" for name, form in summary["fields"].items())
-    yield from (f"    also: {count_noun(count, 'form')} of {name}" for name, count in summary["beside"].items())
-    for row in summary["records"]:
-        yield "    " + "  ".join(f"{name}={value}" for name, value in row.items() if value is not None)
+_HELD_HEAD = ("dataset", "dates", "records", "category", "purpose", "events from", "to", "kept until")
+
+
+def _held_rows(summaries: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """A row for each dataset, category and purpose."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for summary in summaries:
+        groups.setdefault((summary["pipeline"], summary["category"], summary["purpose"]), []).append(summary)
+    for (pipeline, category, purpose), files in groups.items():
+        dates = sorted({each["date"] for each in files if each["date"]})
+        yield (
+            pipeline,
+            " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "",
+            f"{sum(each['rows'] for each in files):,}",
+            category,
+            purpose,
+            _minute_of(min((each["since"] for each in files if each["since"]), default=None)),
+            _minute_of(max((each["to"] for each in files if each["to"]), default=None)),
+            _minute_of(max((each["until"] for each in files if each["until"]), default=None)),
+        )
+
+
+def _minute_of(text: str | None) -> str:
+    return "" if text is None else minute_text(datetime.fromisoformat(text))
+
+
+def _file_lines(summary: Mapping[str, Any]) -> Iterator[Line]:
+    """One file: where it is, its fields, its other identifiers, and its last records."""
+    yield ""
+    yield f"{summary['output']}/{summary['file']}, found by {summary['found_by']}"
+    yield from (f"  also: {count_noun(count, 'form')} of {name}" for name, count in summary["beside"].items())
+    records = summary["records"]
+    rows = [
+        (name, form_text(form), *(_value_text(row.get(name)) for row in records))
+        for name, form in summary["fields"].items()
+    ]
+    columns = {top_field(name) for name in summary["fields"]}
+    nested = [column for row in records for column in row if column not in summary["fields"] and column in columns]
+    rows += [(name, "", *(_value_text(row.get(name)) for row in records)) for name in dict.fromkeys(nested)]
+    head = ("field", "form", *(f"record {number}" for number in range(1, len(records) + 1)))
+    yield Table.filled("", head, rows)
+
+
+def _value_text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def view_subjects(
@@ -376,78 +429,6 @@ def _retained_until(newest: int | None, retention: timedelta | None) -> str | No
     if newest is None or retention is None:
         return None
     return time_text(from_epoch_microseconds(newest) + retention)
-
-
-def view_page(views: Sequence[SubjectView], rows: int = 3, redacted: Iterable[str] = ()) -> str:
-    """The views as an HTML page, with at most `rows` records of each file and without redacted columns."""
-    sections = [_view_section(each, rows, frozenset(redacted)) for each in views]
-    return html_page(sections[0] if len(sections) == 1 else Section("Data held about several data subjects", sections))
-
-
-def _view_section(subject_view: SubjectView, rows: int, without: frozenset[str]) -> Section:
-    view = subject_view.to_json(rows)
-    shared = Table(
-        "Disclosures, the first one first",
-        ("Recipient", "Function", "Purpose", "Fields", "Time", "Kept by the recipient until"),
-        [_disclosure_cells(each) for each in view["shared"]],
-    )
-    files = [(f"{each['output']}/{each['file']}", each["why"]) for each in view["not_searched"]]
-    outputs = [(each["output"], each["why"]) for each in view["not_reached"]]
-    unsearched = Table("Locations and reasons", ("Location", "Reason"), [*files, *outputs])
-    return Section(
-        f"Data held about {_subject_name(subject_view.subject)}",
-        (
-            f"{subject_view.counts_text}, as of {view['at']}.",
-            *(
-                f"A deletion request of {each['asked_at'][:10]} is in progress."
-                for each in view.get("to_be_deleted", ())
-            ),
-            *(
-                "The use of sealed records is restricted. They are kept, and are not used until the restriction is lifted."
-                for each in filter(None, [view.get("restricted")])
-            ),
-            *(_records_section(each, without) for each in view["held"]),
-            *(_records_section(each, without) for each in view.get("restricted", {}).get("held", ())),
-            Section("Disclosed to third parties", (shared,)) if shared else "",
-            "No disclosure to third parties is recorded." if subject_view.has_ledger and not shared else "",
-            Section("Files and outputs that could not be searched", (unsearched,)) if unsearched else "",
-        ),
-    )
-
-
-def _records_section(entry: Mapping[str, Any], without: frozenset[str]) -> Section:
-    kept = f"; kept until {entry['until']}" if entry["until"] else ""
-    forms = [(name, form_text(form)) for name, form in entry["fields"].items() if top_field(name) not in without]
-    records = [{name: value for name, value in row.items() if name not in without} for row in entry["records"]]
-    cells = [(name, *(_cell_text(row[name]) for row in records)) for name in records[0]] if records else []
-    numbers = map(str, range(1, len(records) + 1))
-    return Section(
-        f"{entry['pipeline']}, {entry['date']}" if entry["date"] else entry["pipeline"],
-        (
-            f"{count_noun(entry['rows'], 'record')}, {entry['category']}. Purpose: {entry['purpose']}.",
-            f"Events from {entry['since'] or 'unknown'} to {entry['to'] or 'unknown'}{kept}.",
-            f"{entry['output']}/{entry['file']}; found by the field {entry['found_by']}",
-            Table("Fields, and the form in which they are stored", ("Field", "Form"), forms),
-            Table(f"The last {count_noun(len(records), 'record')}, as stored", ("Field", *numbers), cells),
-        ),
-    )
-
-
-def _disclosure_cells(disclosure: Mapping[str, Any]) -> tuple[str, ...]:
-    names = (disclosure["recipient"], disclosure["function"], disclosure["purpose"], ", ".join(disclosure["fields"]))
-    return (*names, disclosure["at"], disclosure["until"] or "")
-
-
-def _cell_text(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=json_default)
-    return "" if value is None else str(value)
-
-
-def _subject_name(subject: DataSubject) -> str:
-    if subject.id is None:
-        return f"the tenant {subject.tenant}"
-    return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
 
 
 def form_text(form: Any) -> str:

@@ -47,7 +47,7 @@ def steps(session: Session) -> None:
 
     session.copy(ROOT / PIPELINE / "policy.yaml", "before.yaml")
     session.replace(f"{PIPELINE}/policy.yaml", "bin: {width: 10}", "bin: {width: 20}")
-    session.replace(f"{PIPELINE}/policy.yaml", "do: keep}\n  /network/ssid", "do: drop}\n  /network/ssid")
+    session.replace(f"{PIPELINE}/policy.yaml", "do: keep, label: Kind of network", "do: drop, label: Kind of network")
     session.replace(f"{PIPELINE}/policy.yaml", "call_history, ", "")
     session.run(f"diff before.yaml {PIPELINE}/policy.yaml --json")
     session.run(f"retract {OUTPUT} --json")

@@ -44,7 +44,7 @@ def test_a_declaration_is_customer_reportable_by_default(places: Workspace) -> N
 def test_no_notice_is_due_for_a_security_incident(project: Project, places: Workspace) -> None:
     found = declare_incident("INC-1", places, NOW, as_="security_incident")
     assert (found.notice_deadline, found.pending, found.is_overdue(LATER)) == (None, (), False)
-    assert "no notice is due: security_incident" in "\n".join(found.lines(NOW))
+    assert "no notice is due: security_incident" in "\n".join(map(str, found.lines(NOW)))
     with pytest.raises(ConfigurationError, match="no notice is needed"):
         draft_notices("INC-1", project.folder / "notices", "privacy@example.com", None, places, NOW)
     assert close_incident("INC-1", None, "the disk was empty", places, NOW).incident_class == "security_incident"

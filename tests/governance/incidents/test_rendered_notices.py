@@ -71,15 +71,32 @@ def test_there_are_words_for_everything_that_can_be_exposed() -> None:
     assert set(NATURE) == set(EXPOSURE_KINDS)
 
 
-def test_kinds_of_data_of_one_form_are_one_sentence() -> None:
-    kinds = [
-        {"column": name, "category": "pseudonymized", "form": "pseudonymized", "technique": "keep", "about": about}
-        for name, about in (("model", "the model of the device"), ("os_version", ""))
-    ]
+def kind(name: str, form: str = "pseudonymized", **texts: str) -> dict[str, str]:
+    return {"column": name, "category": form, "form": form, "technique": "keep", **texts}
+
+
+def test_kinds_of_data_are_called_as_people_call_them() -> None:
+    kinds = [kind("model", about="the model of the device"), kind("os_version"), kind("imei", label="Serial <number>")]
     page = markdown_page(notice(kinds=kinds).document)
-    assert "Data in pseudonymized form: the model of the device, os\\_version." in page.replace(
-        "os_version", "os\\_version"
-    )
+    assert "Data in pseudonymized form:\n\n- The model of the device\n- OS version\n- Serial \\<number\\>\n" in page
+    assert "Serial &lt;number&gt;" in html_page(notice(kinds=kinds).document)
+
+
+def test_what_identifies_individuals_comes_first() -> None:
+    kinds = [kind(f"field_{number}") for number in range(500)] + [kind("user_name", "identified")]
+    page = html_page(notice(form="identified", kinds=kinds).document)
+    assert page.index("User name") < page.index("Field 0")
+    assert '<p class="status bad">' in page
+    assert "data that identifies individuals: user name" in page
+
+
+def test_recommendations_are_shown_only_if_there_are_any() -> None:
+    assert "Recommended actions" not in markdown_page(notice().document)
+    advised = notice(incident(step("measured", what="action", text="Check your log.")))
+    page = markdown_page(advised.document)
+    assert "## Recommended actions\n\n- Check your log." in page
+    assert "1 action recommended to you" in page
+    assert article33(notice())["d"]["actions_for_the_tenant"] == []
 
 
 def test_times_are_readable_and_upper_bounds_of_records_are_marked() -> None:

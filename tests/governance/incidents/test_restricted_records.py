@@ -18,6 +18,7 @@ from minimize.governance.incidents import (
 from minimize.governance.incidents.contacts import Contact
 from minimize.governance.incidents.incident import incident_lines
 from minimize.governance.subjects import DataSubject, lift_restriction, restrict_subjects
+from minimize.pages import Table
 from minimize.workspace import Workspace
 from tests.governance.outputs import published, scoped, tenants
 from tests.project import Builds, Project, events
@@ -73,8 +74,9 @@ def test_the_scope_and_the_notice_name_restricted_records(sealed: Project) -> No
     case = NewIncident("INC-1", "A lost disk", (now - timedelta(days=1), None), now, [f"output:{sealed.out}"])
     open_incident(case, places(sealed), now)
     found = scope_incident("INC-1", places(sealed), now)
-    sentence = f"{len(OF_D3)} sealed records of restricted subjects (encrypted)"
-    assert sentence in "\n".join(incident_lines(found.to_json(now)))
+    (table,) = (line for line in incident_lines(found.to_json(now)) if isinstance(line, Table))
+    cells = [row[table.head.index("sealed")] for row in table.rows]
+    assert f"{len(OF_D3)} of restricted subjects (encrypted)" in cells
     declare_incident("INC-1", places(sealed), now)
     north = Contacts(entries=(Contact(tenant_id="north", role="privacy", name="Pia", address="pia@north.example"),))
     folder = draft_notices("INC-1", sealed.folder / "notices", ASK, north, places(sealed), now, only=["north"]).folder

@@ -90,7 +90,7 @@ def test_aggregates_of_removed_records_stay_unless_age_is_the_reason(day: Daily)
 
 
 def test_the_plan_names_remaining_tables_and_its_outcome_does_not(day: Daily) -> None:
-    line = "daily: the figures for 2026-01-01 stay, although some of their records are removed"
+    line = "daily: statistics for 2026-01-01 stay, although some of their records are removed"
     assert line in str(plan(day, 0, LEFT)).splitlines()
     assert "daily" not in plan(day, 0, LEFT).outcome_text()
 

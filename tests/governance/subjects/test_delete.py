@@ -20,7 +20,7 @@ from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects.requests import request_outcome
 from minimize.governance.subjects.search import files_with_leftovers
-from minimize.governance.subjects.view import view_page
+from minimize.governance.subjects.subject_page import view_page
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
@@ -205,7 +205,7 @@ def test_a_table_stays_and_is_named(counted: Project, others: tuple[str, ...]) -
     done = deleted(counted, D3, *(DataSubject(name, "north") for name in others))
     assert done.stays == {"checkins": {"daily": [DAY]}}
     assert devices(counted) == {"north": 11, "south": 11}
-    assert any("daily in" in str(line) and "keeps figures" in str(line) for line in done.lines())
+    assert any("daily in" in str(line) and "keeps statistics" in str(line) for line in done.lines())
     minimize.verify(counted.out, keys=counted.keys)
 
 

@@ -106,7 +106,7 @@ def test_the_next_expiry_removes_the_records_of_users_and_of_their_own_devices(f
 
 
 def test_a_feed_without_its_columns_is_refused(filled: Project) -> None:
-    with pytest.raises(PolicyError, match="cannot read the feed"):
+    with pytest.raises(PolicyError, match="the feed cannot be read"):
         import_events(feed(filled, "tenant_id,id\nnorth,u1\n"), places(filled), NOW, field="user")
 
 
@@ -124,7 +124,7 @@ def test_a_quiet_import_prints_nothing_unless_it_fails(filled: Project, name: st
     where = ("--ledger", filled.folder / "organization.db", "--keys", filled.keys)
     done = command("events", "import", filled.folder / name, "--as", "user", *where, "--quiet")
     assert (done.code, done.out, bool(done.err)) == (code, "", code == 2)
-    assert code == 0 or "cannot read the feed" in done.err
+    assert code == 0 or "the feed " in done.err
 
 
 def test_users_are_recorded_for_the_outputs_of_every_pipeline_that_is_named(filled: Project) -> None:

@@ -84,7 +84,7 @@ def test_a_deletion_lists_the_figures_that_each_folder_keeps(project: Project) -
     for output in (project.out, second):
         project.run(output=output, ledger=ledger)
     words = ("subject", "delete", "d3", "--tenant", "north", "--yes", "--ledger", ledger, "--keys", project.keys)
-    kept = [line for line in command(*words).out.splitlines() if "keeps figures" in line]
+    kept = [line for line in command(*words).out.splitlines() if "keeps statistics" in line]
     assert [line.partition(f" for {DAY}: ")[0] for line in kept] == [
-        f"  per_model in {folder} keeps figures" for folder in (project.out, second)
+        f"  per_model in {folder} keeps statistics" for folder in (project.out, second)
     ]

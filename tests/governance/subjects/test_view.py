@@ -12,7 +12,8 @@ import pytest
 
 from minimize.errors import ConfigurationError, KeyringError, LedgerError
 from minimize.governance.subjects import DataSubject, view_subjects
-from minimize.governance.subjects.view import SubjectView, view_page
+from minimize.governance.subjects.subject_page import view_page
+from minimize.governance.subjects.view import SubjectView
 from minimize.workspace import Workspace as Places
 from tests.project import AT, BEFORE, Project, event, events
 
@@ -27,7 +28,7 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.fetched += [str(value) for name, value in attrs if name in ("src", "href")] + [tag] * (tag == "script")
-        if tag not in ("meta", "!doctype"):
+        if tag not in ("meta", "!doctype", "col"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -41,12 +42,13 @@ def page(project: Project, subject: DataSubject, *without: str) -> str:
     return view_page(found, redacted=without)
 
 
-def test_a_page_shows_place_form_and_end_of_retention(project: Project) -> None:
+def test_a_page_shows_form_and_end_of_retention_and_no_place(project: Project) -> None:
     project.policy(retention="30d")
     text = page(project, DataSubject("d3", "south"))
     assert "Data held about d3 of south" in text
-    assert "pseudonymize" in text
-    assert "kept until" in text
+    assert "replaced by a code (pseudonym)" in text
+    assert "<dt>Kept until</dt>" in text
+    assert str(project.out) not in text, "a page for the data subject shows no place on the server"
     assert "No disclosure to third parties is recorded." in text
     assert "deletion request" not in text
     tags = Tags()
@@ -56,6 +58,66 @@ def test_a_page_shows_place_form_and_end_of_retention(project: Project) -> None:
 
 def test_a_page_escapes_subject_ids(project: Project) -> None:
     assert "<b>d3" not in page(project, DataSubject("<b>d3", "south"))
+
+
+def test_a_page_has_what_art_15_asks_for(project: Project) -> None:
+    project.records(events(40))
+    project.run()
+    found = view_subjects([DataSubject("d3", "south")], Places(project.out / "ledger.db", keys=project.keys), AT)
+    stated = {
+        "controller": "Example <Ltd>",
+        "contact": "privacy@example.com",
+        "dpo": "dpo@example.com",
+        "source": "your device",
+    }
+    text = view_page(found, processing=stated)
+    for term in ("Purpose", "Kind of data", "Kept until", "Source", "Controller", "Data protection officer"):
+        assert f"<dt>{term}</dt>" in text
+    assert "Example &lt;Ltd&gt;" in text
+    assert "your device" in text
+    assert "Rectification" in text
+    assert "Erasure" in text
+    assert "supervisory authority" in text
+    assert '<p class="status good">' in text
+    assert "controller not stated" in view_page(found)
+
+
+def test_a_page_uses_labels_and_words(project: Project) -> None:
+    project.policy(
+        {
+            "model": {"type": "string", "do": "keep", "label": "Model of <your> device"},
+            "storage": {"type": "integer", "do": "keep", "unit": "bytes"},
+            "wifi": {"type": "boolean", "do": "keep"},
+        }
+    )
+    project.records([event(3, storage=64_000_000_000, wifi=True)])
+    project.run()
+    found = view_subjects([DataSubject("d3", "south")], Places(project.out / "ledger.db", keys=project.keys), AT)
+    assert found[0].rows == 1
+    text = view_page(found)
+    assert "Model of &lt;your&gt; device" in text
+    assert ">64 GB</td>" in text
+    assert ">yes</td>" in text
+    assert "truncate_time" not in text
+
+
+def test_a_value_with_backticks_is_shown_as_it_is(project: Project) -> None:
+    project.policy({"model": {"type": "string", "do": "keep"}})
+    project.records([event(3, model="`a` <i>")])
+    project.run()
+    found = view_subjects([DataSubject("d3", "south")], Places(project.out / "ledger.db", keys=project.keys), AT)
+    assert "`a` &lt;i&gt;" in view_page(found)
+
+
+def test_500_fields_and_an_output_without_ledger_have_a_page(project: Project) -> None:
+    project.policy({f"field_{number}": {"type": "integer", "do": "keep"} for number in range(500)})
+    project.records([{**event(3), **{f"field_{number}": number for number in range(500)}}])
+    project.run()
+    (project.out / "ledger.db").unlink()
+    found = view_subjects([DataSubject("d3")], Places(keys=project.keys), AT, named=[project.out])
+    text = view_page(found)
+    assert text.count('<th scope="row"') >= 500
+    assert "was not searched, because there is no ledger" in text
 
 
 def test_a_column_that_is_left_out_is_nowhere_on_it(project: Project) -> None:

@@ -9,7 +9,7 @@ import pytest
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.linting import lint, policies_in_tree
-from minimize.linting.fields import remaining_form
+from minimize.linting.fields import treatment_residual
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 
@@ -212,7 +212,7 @@ def test_a_chain_leaves_the_least_that_any_step_leaves() -> None:
         "g": {"type": "string", "do": "drop"},
     }
     policy = policy_from_mapping({"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields})
-    assert [remaining_form(field.do) for field in policy.fields.values()] == ["guessable", "nothing"]
+    assert [treatment_residual(field.do) for field in policy.fields.values()] == ["guessable", "coarse"]
 
 
 PATH_FIELDS = "fields:\n  osVersion: {type: string, do: keep}\n  /apps/*/name: {type: string, do: keep}\n"
@@ -272,7 +272,7 @@ def test_a_field_treated_differently_in_another_policy_is_reported(other: dict[s
 @pytest.mark.parametrize(
     ("here", "there", "hint"),
     [
-        ({"do": "keep"}, {"do": "drop"}, "drop (plain) there, keep (plain) here"),
+        ({"do": "keep"}, {"do": "drop"}, "drop there, keep here"),
         (
             {"do": {"mask": {"keep_last": 4}}},
             {"do": {"mask": {"keep_last": 2}}},
@@ -286,7 +286,7 @@ def test_a_field_treated_differently_in_another_policy_is_reported(other: dict[s
         (
             {"do": {"map": {"values": {"a": "b"}, "otherwise": "c"}}},
             {"do": {"map": {"values": {"a": "d"}, "otherwise": "c"}}},
-            "map (plain) in both, with different parameters",
+            "map in both, with different parameters",
         ),
     ],
 )
