@@ -42,7 +42,7 @@ GROUPS = (
     ("Sent to third parties", "The fields are those of a recipient's function. See [Sharing](sharing.md)."),
     (
         "Received from third parties",
-        "A message is kept only if its tenant has consented. See [Receiving](sharing.md#receiving).",
+        "A message is kept only if its tenant has consented. See [Receiving](../reference/sharing.md#receiving).",
     ),
 )
 COLUMNS = ("pipeline", "contents", "dataset", "subject", "purpose", "category", "records kept", "aggregates")

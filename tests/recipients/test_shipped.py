@@ -36,7 +36,7 @@ def test_as_many_lines_go_and_come_as_are_known(name: str, out: int, back: int) 
 
 
 def test_the_recipient_of_the_documentation_is_one() -> None:
-    text = (ROOT / "docs" / "guide" / "sharing.md").read_text()
+    text = (ROOT / "docs" / "reference" / "sharing.md").read_text()
     block = "recipient: " + text.partition("```yaml\nrecipient: ")[2].partition("```")[0]
     root = parse_yaml(block, FaultList())
     assert root is not None
