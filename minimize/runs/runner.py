@@ -258,7 +258,7 @@ def run(
 
     Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before any data is read. If no
     date is left: SourceError for files that cannot be read, RefusedError, CheckFailed (1) of the shrink guard, StoppedError (4)
-    above `quarantine.stop_above`.
+    above `quarantine.abort_above`.
     """
     workspace = Workspace(ledger, output, pipeline, keys, region=region)
     selection = DateSelection.from_options(date, since, until, pending=pending)
