@@ -208,7 +208,7 @@ _ERRORS: Final = {
     "E318": "two folders are copies of one output, and it is unknown which is in use",
     "E325": "the plan for a whole tenant has another number of records than the one that was confirmed",
     "E326": "a notice has no measure or no recommended action, so it was not sent",
-    "E400": "quarantine above `stop_above`; nothing was published",
+    "E400": "quarantine above `abort_above`; nothing was published",
     "E900": "an internal error of minimize, not of your data or configuration: please report it",
 }
 _DRIFT: Final = {
@@ -228,7 +228,7 @@ _LOG: Final = {
     "I006": "exact statistics of a date were published before and stay as they are",
     "W010": "records in memory were not returned",
     "W011": "an event day was not published although its late window has ended",
-    "W012": "more records than `fail_above` are in quarantine",
+    "W012": "more records than `warn_above` are in quarantine",
     "W013": "a date was run again without files that its last run had read",
     "W014": "a pending date was skipped because files that its last run had read are missing",
     "W015": "a part of the request was not done",
@@ -239,7 +239,7 @@ _LOG: Final = {
     "W020": "lineage could not be written or sent",
     "W021": "metrics could not be written",
     "W022": "the subject of an event cannot be searched for in an output",
-    "W024": "a pending date was skipped because its share in quarantine would exceed `stop_above`",
+    "W024": "a pending date was skipped because its share in quarantine would exceed `abort_above`",
     "W025": "receipts of an output are missing or duplicate",
     "W026": "a policy is not the approved one",
     "W027": "an access request names columns that the dataset does not have",

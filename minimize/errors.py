@@ -318,7 +318,7 @@ def _reason_finding(reason: RefusalReason) -> Finding:
 
 
 class StoppedError(MinimizeError):
-    """Quarantine above `stop_above`: nothing was published."""
+    """Quarantine above `abort_above`: nothing was published."""
 
     exit_code = 4
     default_code = "E400"

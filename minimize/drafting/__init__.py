@@ -329,7 +329,7 @@ _OMITTED: Final = (
 )
 SCHEMA_FOLDER: Final = ".schema"
 """The folder of the JSON Schemas."""
-_FAIL_ABOVE: Final = 0.01
+_WARN_ABOVE: Final = 0.01
 """Share of records in quarantine from which on a run of a drafted pipeline fails."""
 _PIPELINE = """# yaml-language-server: $schema={schema}
 pipeline: {name}
@@ -338,7 +338,7 @@ purpose: operations
 source: {{path: {path}, format: {format}}}
 output: out
 records: {{must_be: pseudonymized, encrypt: identified}}
-quarantine: {{fail_above: {fail_above}}}
+quarantine: {{warn_above: {warn_above}}}
 """
 
 
@@ -377,7 +377,7 @@ def pipeline_text(source: str, name: str) -> str:
     """The text of a pipeline that reads this source under the policy in the same folder."""
     schema = f"{SCHEMA_FOLDER}/pipeline.json"
     return _PIPELINE.format(
-        schema=schema, name=name, path=json.dumps(source), format=_source_format(source), fail_above=_FAIL_ABOVE
+        schema=schema, name=name, path=json.dumps(source), format=_source_format(source), warn_above=_WARN_ABOVE
     )
 
 
@@ -413,7 +413,7 @@ def _drafted_policy(source: str, name: str) -> str:
     types = infer_types(leaves, looks, format_.text_types)
     parts = guess_record_fields(types)
     proposals = propose_treatments(leaves, looks, parts, types)
-    absent = {each for each, look in looks.items() if look.nulls > _FAIL_ABOVE * (look.values + look.nulls)}
+    absent = {each for each, look in looks.items() if look.nulls > _WARN_ABOVE * (look.values + look.nulls)}
     text = draft_policy_text(schema, name, proposals, f"{SCHEMA_FOLDER}/policy.json", parts, absent)
     return text + (_OMITTED.format(left_out) if left_out else "")
 

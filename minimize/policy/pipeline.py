@@ -244,8 +244,27 @@ class QuarantineModel(Form):
 
     noun = "`quarantine`"
 
-    fail_above: ShareLimit = pydantic.Field(None, description="Above this share the run exits with 4.")
-    stop_above: ShareLimit = pydantic.Field(None, description="Above this share nothing is published.")
+    warn_above: ShareLimit = pydantic.Field(None, description="Above this share the run publishes, and exits with 4.")
+    abort_above: ShareLimit = pydantic.Field(None, description="Above this share nothing is published.")
+    fail_above: ShareLimit = pydantic.Field(None, description="The former name of `warn_above`.")
+    stop_above: ShareLimit = pydantic.Field(None, description="The former name of `abort_above`.")
+
+    def check(self, reading: Reading) -> None:
+        """A limit is written once."""
+        for key, former in (("warn_above", "fail_above"), ("abort_above", "stop_above")):
+            if getattr(self, key) is not None and getattr(self, former) is not None:
+                message = f"`{former}` is the former name of `{key}`, and both are written"
+                reading.fault("P018", message, former, hint=f"Leave out `{former}`.")
+
+    @property
+    def warning_share(self) -> float | None:
+        """The share above which a run that has published exits with 4."""
+        return self.fail_above if self.warn_above is None else self.warn_above
+
+    @property
+    def highest_share(self) -> float | None:
+        """The share above which nothing is published."""
+        return self.stop_above if self.abort_above is None else self.abort_above
 
 
 @dataclass(slots=True)

@@ -310,7 +310,7 @@ class QuarantineEntry:
     by_code: Mapping[str, int] = field(default_factory=dict)
     files: tuple[ReceiptFile, ...] = ()
     above_limit: bool | None = field(default=None, metadata=OMIT_IF_NONE)
-    """Whether they are more than the pipeline's `fail_above`; stated if the number of rows read is sealed."""
+    """Whether they are more than the pipeline's `warn_above`; stated if the number of rows read is sealed."""
 
 
 @dataclass(frozen=True, slots=True)

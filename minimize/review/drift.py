@@ -476,7 +476,7 @@ def _drift_report(
         counted={} if last is None else {key: each.values or 0 for key, each in last.fields.items()},
         needed=needed_fields(policy, job.purpose, job),
         must=frozenset(each.key for each in source_request.fields if each.required),
-        limit=DEFAULT_REFUSED_SHARE if job.quarantine.fail_above is None else job.quarantine.fail_above,
+        limit=DEFAULT_REFUSED_SHARE if job.quarantine.warning_share is None else job.quarantine.warning_share,
     )
     changes = tuple(_with_first_date(change, chain) for change in _all_changes(comparison))
     name = date_text(day)

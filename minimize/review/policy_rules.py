@@ -359,7 +359,9 @@ PIPELINE_RULES: Final[Rules] = {
         "J031", deciding_function_grade, _deciding_function_text, keys=("recipient", "function", "only_for")
     ),
     "settings": Rule("J031", settings_grade),
-    **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039")),
+    **dict.fromkeys(
+        (f"quarantine.{key}" for key in ("warn_above", "abort_above", "fail_above", "stop_above")), Rule("J039")
+    ),
     "records": Rule("J032", text="written", missing="not written"),
     "records.must_be": _CATEGORY_LIMIT,
     "records.collect_if": Rule("J035", form_order=collection_grade, text=condition_text, missing="always"),

@@ -56,8 +56,8 @@ _DRIFT_HINT: Final = "Run `minimize drift` to see what changed in the source. Th
 
 
 def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
-    """The message for a share of quarantined rows above the pipeline's `fail_above`; otherwise empty."""
-    limit = pipeline.quarantine.fail_above
+    """The message for a share of quarantined rows above the pipeline's `warn_above`; otherwise empty."""
+    limit = pipeline.quarantine.warning_share
     above = receipt.quarantine.above_limit if receipt.rows.is_sealed else _is_above(receipt, limit)
     if limit is None or not above:
         return ""
@@ -66,11 +66,11 @@ def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
 
 
 def state_quarantine_limit(receipt: Receipt, pipeline: Pipeline) -> Receipt:
-    """The receipt of a run with exact counts; states whether its quarantine is above `fail_above` if no records are published,
+    """The receipt of a run with exact counts; states whether its quarantine is above `warn_above` if no records are published,
     because then the number of rows read is sealed."""
     if RECORDS in receipt.outputs:
         return receipt
-    above = _is_above(receipt, pipeline.quarantine.fail_above)
+    above = _is_above(receipt, pipeline.quarantine.warning_share)
     return replace(receipt, quarantine=replace(receipt.quarantine, above_limit=above))
 
 
@@ -173,8 +173,8 @@ def _void_command(receipt: Receipt, resolved: ResolvedRun) -> str:
 
 
 def check_quarantine_limit(pipeline: Pipeline, outcomes: Mapping[BatchDate, BatchOutcome]) -> list[SkippedDate]:
-    """The dates whose share of quarantine is above the pipeline's `stop_above`. Each date is checked alone, not the total."""
-    limit = pipeline.quarantine.stop_above
+    """The dates whose share of quarantine is above the pipeline's `abort_above`. Each date is checked alone, not the total."""
+    limit = pipeline.quarantine.highest_share
     bad = {
         when: outcome
         for when, outcome in outcomes.items()

@@ -280,7 +280,7 @@ def run(
         RefusedError: The policy, a consent or a bound on disclosure risk does not permit the run.
         SourceError: Files cannot be read, and no other date is left.
         CheckFailed: All dates have far fewer rows than before.
-        StoppedError: Too many records are in quarantine (`stop_above`). Nothing was published.
+        StoppedError: Too many records are in quarantine (`abort_above`). Nothing was published.
 
     Example:
         In the folder that `minimize sample demo --out demo` makes:

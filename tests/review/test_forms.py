@@ -95,7 +95,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
     "pipeline": {
         **PIPELINE,
         "source": {**PIPELINE["source"], "recipient": "vendor", "function": "hook"},
-        "quarantine": {"stop_above": 0.5, "fail_above": 0.1},
+        "quarantine": {"abort_above": 0.5, "warn_above": 0.1},
         "records": {
             "must_be": "pseudonymized",
             "collect_if": {"model": ["a", "b"]},

@@ -272,8 +272,9 @@ def test_an_empty_file_gives_an_empty_typed_partition(project: Project) -> None:
     assert minimize.read(project.out, "per_model").num_rows == 0
 
 
-def test_above_fail_above_the_output_is_published_and_the_excess_reported(project: Project) -> None:
-    project.pipeline(quarantine={"fail_above": 0.1})
+@pytest.mark.parametrize("key", ["warn_above", "fail_above"])
+def test_above_the_limit_the_output_is_published_and_the_excess_reported(project: Project, key: str) -> None:
+    project.pipeline(quarantine={key: 0.1})
     project.records([*events(8), "broken", "broken"])
     receipt = project.run()
     job = minimize.load_pipeline(project.folder)
@@ -287,8 +288,9 @@ def test_at_fail_above_nothing_is_reported(project: Project) -> None:
     assert quarantine_exceeded(project.run(), minimize.load_pipeline(project.folder)) == ""
 
 
-def test_above_stop_above_nothing_is_published(project: Project) -> None:
-    project.pipeline(quarantine={"stop_above": 0.1})
+@pytest.mark.parametrize("key", ["abort_above", "stop_above"])
+def test_above_the_highest_share_nothing_is_published(project: Project, key: str) -> None:
+    project.pipeline(quarantine={key: 0.1})
     project.records([*events(8), "broken", "broken"])
     with pytest.raises(StoppedError, match=r"2 of 10 rows .* \(malformed 2\)") as stopped:
         project.run()
