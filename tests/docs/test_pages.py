@@ -77,7 +77,6 @@ def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", path_with_ours())
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setenv("WORLD", str(ROOT / "tests" / "docs" / "world.sh"))
     yield Reader(tmp_path)
     os.environ.clear()
     os.environ.update(before)
