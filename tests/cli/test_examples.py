@@ -264,6 +264,7 @@ def test_an_example_runs(words: str, example: str, variables: pytest.MonkeyPatch
     variables.setenv("MINIMIZE_ACTOR", ACCOUNTS.get(words, OFFICER))
     done = perform(call)
     assert done.code == CODES.get(example, 0), done.out + done.err
+    assert "` is now `" not in done.err
 
 
 def test_the_tables_name_existing_examples() -> None:
