@@ -28,8 +28,8 @@ from ruamel.yaml import YAML
 
 from minimize.codes import CODES
 from tests.commands import Result
-from tests.project import AT, BEFORE, DAY, Project, event, events, new_project, without_none
-from tests.world import NOW, World, build_world
+from tests.project import AT, BEFORE, DAY, Project, event, events, new_project, without_none, write_yaml
+from tests.world import NOW, World, build_world, sync, vendor_file
 
 FOLDER: Final = Path(__file__).with_name("provoked")
 TABLES: Final = sorted(
@@ -62,12 +62,18 @@ def prepare(case: Provocation, world: World, folder: Path) -> World:
 
 
 def change(place: World, case: Provocation, changes: Mapping[str, Any]) -> None:
-    """Changes policies, pipelines, records and files. In the organization, `checkins`, `support` and `usage` are keys."""
+    """Changes policies, pipelines, records and files.
+
+    In the organization, `checkins`, `support` and `usage` are keys, `vendor` changes the recipient and `sync` its function.
+    """
     if case.get("base") == "world":
         for project in place.projects:
             change_project(project, changes.get(project.folder.name, {}))
     else:
         change_project(Project(place.folder, case.get("lasting", False)), changes)
+    if "vendor" in changes:
+        functions = {"functions": sync(**changes["sync"])} if "sync" in changes else {}
+        write_yaml(place.folder / "recipients" / "vendor.yaml", vendor_file(**changes["vendor"], **functions))
     for path in changes.get("remove", ()):
         target = place.folder / path
         shutil.rmtree(target) if target.is_dir() else target.unlink()
