@@ -141,7 +141,7 @@ def reported(result: Result, folder: Path) -> dict[str, dict[str, str]]:
         for each in objects(part):
             message, code = each.get("message", each.get("msg")), each.get("code")
             if isinstance(code, str) and code in CODES and message is not None:
-                hint = each.get("hint") or each.get("data", {}).get("hint") or ""
+                hint = each.get("hint") or each.get("data", {}).get("hint") or each.get("edit") or ""
                 texts = {"message": message, "hint": hint}
                 found.setdefault(code, {key: without_ids(text, folder) for key, text in texts.items() if text})
     return found
