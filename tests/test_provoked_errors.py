@@ -149,7 +149,7 @@ def reported(result: Result, folder: Path) -> dict[str, dict[str, str]]:
 
 def without_ids(text: str, folder: Path) -> str:
     """A text without what differs in each run: the path of the folder, and random ids."""
-    return re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "ID", text.replace(str(folder), "…"))
+    return re.sub(r"\b([0-9a-f]{8}-[0-9a-f-]{27}|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12})\b", "ID", text.replace(str(folder), "…"))
 
 
 def documents(*streams: str) -> Iterator[Any]:
