@@ -85,6 +85,19 @@ def check_setting(setting: NewSetting, job: Pipeline | None) -> None:
         raise unknown_name_error(f"the value of {name} is neither on nor off", "Use `on` or `off`.")
 
 
+def _check_declared(setting: NewSetting, declared: DeclaredNames | None) -> None:
+    """Raises PolicyError if there are policies, and none of them declares the setting or the field of the subject's id."""
+    if declared is None or not declared.settings | declared.fields:
+        return
+    if setting.setting not in declared.settings:
+        message = f"no policy below the folder of minimize.yaml has the feature `{setting.setting}`"
+        otherwise = "Declare it in a policy, or pass --pipeline PIPELINE if its policy is elsewhere."
+        raise unknown_name_error(message, did_you_mean(setting.setting, declared.settings, otherwise))
+    if setting.field is not None and setting.field not in declared.fields:
+        message = f"no policy below the folder of minimize.yaml has the field `{setting.field}`"
+        raise unknown_name_error(message, did_you_mean(setting.field, declared.fields, "Name a field of a policy."))
+
+
 def names_by_word(names: Iterable[str]) -> dict[str, str]:
     """The names of a policy by the form in which settings are compared."""
     return {canonical_word(name): name for name in names}
@@ -162,7 +175,8 @@ class SettingChange(JsonResult):
 def set_setting(setting: NewSetting, workspace: Workspace, now: datetime) -> SettingChange:
     """Records a setting with its audit event.
 
-    Raises PolicyError for words that the pipeline's policy does not declare, LedgerError, KeyringError. Raises RefusedError for a
+    Raises PolicyError for words that the pipeline's policy does not declare, or without a pipeline for a feature that no policy
+    below the folder of `minimize.yaml` declares; LedgerError, KeyringError. Raises RefusedError for a
     subject's own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has its own permission. Also
     raises RefusedError if the user turns something on and no reference is given: an administrator cannot make this choice for the
     user.
@@ -171,6 +185,8 @@ def set_setting(setting: NewSetting, workspace: Workspace, now: datetime) -> Set
     setting = setting.canonical()
     check_subject(setting.subject)
     check_setting(setting, workspace.loaded_pipeline)
+    if workspace.loaded_pipeline is None:
+        _check_declared(setting, names_of_configuration(workspace.config))
     _check_own_on(setting, workspace.loaded_pipeline)
     if _turns_on_for_user(setting.holder, setting.value, workspace.loaded_pipeline):
         if setting.subject is None:
@@ -205,7 +221,7 @@ def set_setting(setting: NewSetting, workspace: Workspace, now: datetime) -> Set
         warn_if_not_read(workspace.loaded_pipeline)
         _warn_without_effect(setting, workspace.loaded_pipeline)
     else:
-        warn_if_unchecked("the feature or level, and who may turn it on,")
+        warn_if_unchecked("the name of a level, and who may turn a feature on,")
     return SettingChange(
         tenant=setting.tenant,
         setting=setting.setting,

@@ -154,7 +154,7 @@ def test_a_date_that_lost_a_file_is_skipped_with_a_warning(nights: Project, capl
     assert receipt.sequence == 0
     assert receipt.skipped == {BEFORE: "shrunk"}
     assert unfinished_parts(receipt) == "1 date skipped"
-    assert "1 of its files are missing" in caplog.text
+    assert "1 of its files is missing" in caplog.text
     assert len(nights.rows()) == 43
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from minimize.governance.known_outputs import TWO_COPIES
 from tests.commands import Result, command
 from tests.governance.outputs import RECORDS
 from tests.project import PIPELINE, Project, enter, new_project, write_yaml
