@@ -73,8 +73,8 @@ class Finding:
 
     Example:
         >>> from minimize.errors import Finding
-        >>> print(Finding("L003", "free text is kept", severity="warning", file="policy.yaml", line=24, field="notes"))
-        policy.yaml:24: warning L003 [notes] free text is kept
+        >>> print(Finding("W048", "this holder has no effect", severity="warning", file="settings.csv", line=24, field="usage"))
+        settings.csv:24: warning W048 [usage] this holder has no effect
     """
 
     code: str

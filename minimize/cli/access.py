@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from minimize.governance.grants import GrantVerb
 
 
-@examples("minimize access token --for 8h", "minimize access token --actor ann --for 8h")
+@examples("minimize access token --for 8h", "minimize access token --actor analyst@example.com --for 8h")
 @verb(
     "token",
     click.Option(
@@ -100,7 +100,7 @@ access_group.add_command(token_group)
 
 
 @examples(
-    "minimize access request device_telemetry --field phone_number --tenant contoso \\\n"
+    "minimize access request device_support --field phone_number --tenant contoso \\\n"
     '      --incident INC-7 --reason "A device is lost." --for 4h'
 )
 @verb(
@@ -201,7 +201,10 @@ def list_grants_command(workspace: Workspace, now: datetime, **filters: Any) -> 
     )
 
 
-@examples("minimize access explain ann device_telemetry --field phone_number --purpose customer_support")
+@examples(
+    "minimize access explain support-engineer@example.com device_support --field phone_number \\\n"
+    "      --purpose customer_support --incident INC-7 --pipeline pipelines/device_support"
+)
 @verb(
     "explain",
     click.Argument(["user"]),
@@ -246,7 +249,7 @@ def show_command(workspace: Workspace) -> Printable:
     return show_access(workspace)
 
 
-@examples("minimize access new access.yaml --tenant contoso")
+@examples("minimize access new new-access.yaml --tenant contoso")
 @verb(
     "new",
     click.Argument(["file"], type=FILE),
@@ -276,7 +279,7 @@ def adopt_command(workspace: Workspace, now: datetime, yes: bool) -> Printable:
     return adopt_access(workspace, now, yes=yes)
 
 
-@examples("minimize access lint pipelines/access.yaml")
+@examples("minimize access lint access.yaml")
 @verb("lint", click.Argument(["file"], type=FILE, required=False), "--fail-on", *WORKSPACE, group=access_group)
 def lint_command(workspace: Workspace, file: str | None, fail_on: str) -> Printable:
     """Check an access file and its risks.

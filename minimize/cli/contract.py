@@ -29,7 +29,8 @@ def contract_group() -> None:
 
 @examples(
     "minimize contract record contoso apple --reference C-2026-17 --offered --document contract.pdf",
-    "minimize contract record contoso apple --reference C-2026-17 --permits-transmission --field model --document c.pdf",
+    "minimize contract record contoso apple --reference C-2026-17 --permits-transmission \\\n"
+    "      --field model --document contract.pdf",
 )
 @verb(
     "record",

@@ -245,7 +245,7 @@ def mark_sent_command(workspace: Workspace, now: datetime, name: str, only: tupl
     return ResultAt(record_notices_sent(name, only, workspace, now), now)
 
 
-@examples("minimize incident send INC-7 --outbox notices --yes")
+@examples("minimize incident send INC-7 --outbox notices --tenant contoso --yes")
 @verb(
     "send",
     _INCIDENT,
@@ -292,7 +292,7 @@ def exempt_command(workspace: Workspace, now: datetime, name: str, tenant: str, 
     return ResultAt(request_exemption(name, tenant, reason, workspace, now), now)
 
 
-@examples("minimize incident close INC-7")
+@examples('minimize incident close INC-7 --class false_positive --reason "The backup was found."')
 @verb(
     "close",
     _INCIDENT,

@@ -28,7 +28,7 @@ _EXISTING_DATA: Final = DataPathParameter(exists=True)
 
 
 @examples(
-    "minimize import jsonschema checkins.schema.json mine", "minimize import odcs contract.yaml mine --object checkins"
+    "minimize import jsonschema records.schema.json mine", "minimize import odcs contract.yaml mine --object records"
 )
 @verb(
     "import",
@@ -80,7 +80,7 @@ def export_command(
         click.echo(f"wrote {to}")
 
 
-@examples("minimize check data.ndjson --schema checkins.schema.json")
+@examples("minimize check records.ndjson --schema records.schema.json")
 @verb(
     "check",
     click.Argument(["data"], type=_EXISTING_DATA),

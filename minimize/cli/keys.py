@@ -47,7 +47,7 @@ def new_command(now: datetime, file: str, names: tuple[str, ...], more: tuple[st
     return create_keyring(file, (*names, *more), now)
 
 
-@examples("minimize keys add minimize.keys session")
+@examples("minimize keys add demo.keys network")
 @verb(
     "add",
     click.Argument(["keys"], type=FILE, metavar="FILE"),
@@ -61,7 +61,7 @@ def add_command(now: datetime, keys: str, name: str) -> Printable:
     return extend_keyring(_workspace(keys, None, ()), keys, name, now)
 
 
-@examples("minimize keys list minimize.keys")
+@examples("minimize keys list demo.keys")
 @verb("list", _FILE, "--keys", group=keys_group)
 def list_command(file: str | None, keys: str | None) -> Printable:
     """List the names, versions and states of keys.
@@ -73,7 +73,7 @@ def list_command(file: str | None, keys: str | None) -> Printable:
     return list_keys(_find_keyring(file or keys), file or keys)
 
 
-@examples("minimize keys rotate minimize.keys --rewrite out/device_telemetry")
+@examples("minimize keys rotate demo.keys --rewrite out/device_telemetry")
 @verb(
     "rotate",
     _FILE,
@@ -109,7 +109,7 @@ def rotate_command(
     return rotate_keys(_workspace(keys or file, ledger, chosen["outputs"]), now, progress=progress, **chosen)
 
 
-@examples("minimize keys shred minimize.keys --tenant contoso")
+@examples("minimize keys shred demo.keys --tenant contoso")
 @verb(
     "shred",
     click.Argument(["words"], nargs=-1, metavar="[FILE] [KEY]"),
@@ -136,7 +136,7 @@ def shred_command(
     return shred_keys(workspace, now, key=key, **chosen)
 
 
-@examples("minimize keys public minimize.keys > public.json")
+@examples("minimize keys public demo.keys > public.json")
 @verb("public", _FILE, "--keys", group=keys_group)
 def public_command(file: str | None, keys: str | None) -> Printable:
     """Print the public signing key, as PEM.

@@ -13,7 +13,7 @@ from minimize.cli.verb import examples, verb
 from minimize.results import AlternativeText, JsonText, LintResult, Printable
 
 
-@examples("minimize init data/2026-11-24 mine")
+@examples("minimize init sample_data/device_telemetry/2026-11-24 mine")
 @verb(
     "init",
     click.Argument(["data"], type=DataPathParameter(exists=True)),
@@ -197,7 +197,7 @@ def accept_command(folder: str, fields: tuple[str, ...]) -> Printable:
     return init(folder, None, accepted=fields)
 
 
-@examples("minimize policy approve pipelines/device_telemetry/policy.yaml --actor privacy@example.com")
+@examples("minimize policy approve pipelines/device_telemetry/policy.yaml --actor privacy-officer@example.com")
 @verb(
     "approve",
     click.Argument(["path"], type=PATH, metavar="POLICY"),

@@ -50,7 +50,8 @@ def diff_command(markdown: bool, html: str | None, as_json: bool, **arguments: A
 
 @examples(
     "minimize explain pipelines/device_support position --tenant contoso --at 2026-11-24T10:00:00Z",
-    "minimize explain pipelines/device_telemetry os_version --record data/2026-11-24/a.ndjson.gz:17",
+    "minimize explain pipelines/device_telemetry os_version \\\n"
+    "      --record sample_data/device_telemetry/2026-11-24/part-00000.ndjson.gz:17",
 )
 @verb(
     "explain",

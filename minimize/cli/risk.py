@@ -176,8 +176,8 @@ def differences_command(output: str, **arguments: Any) -> Printable:
 
 
 @examples(
-    "minimize risk levels pipelines/usage_events",
-    "minimize risk levels pipelines/usage_events --write",
+    "minimize risk levels pipelines/device_telemetry",
+    "minimize risk levels pipelines/device_telemetry --write",
 )
 @verb(
     "levels",

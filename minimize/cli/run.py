@@ -176,7 +176,7 @@ def replay_command(workspace: Workspace, date: date | None, **options: Any) -> P
 
 
 @examples(
-    "minimize verify out/device_telemetry --keys minimize.keys",
+    "minimize verify out/device_telemetry --keys demo.keys",
     "minimize verify out/device_telemetry --public-key public.json",
 )
 @verb(

@@ -118,7 +118,7 @@ def explain_command(workspace: Workspace, now: datetime, **question: Any) -> Pri
     return explain_setting(workspace=workspace, run=now, **question)
 
 
-@examples("minimize settings import settings.csv")
+@examples("minimize settings import sample_data/device_telemetry/settings.csv --evidence APP-LOG-11")
 @verb(
     "import",
     click.Argument(["file"], type=PATH),

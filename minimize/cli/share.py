@@ -73,7 +73,7 @@ def issue_recalls_command(workspace: Workspace, now: datetime, **arguments: Any)
     return Listing("recalls", request_recalls(workspace=workspace, now=now, **arguments), "no recalls")
 
 
-@examples("minimize share recall confirm apple --tenant contoso")
+@examples("minimize share recall confirm support_desk --tenant contoso")
 @verb(
     "confirm",
     "RECIPIENT",
@@ -99,8 +99,8 @@ share_group.add_command(recall_group)
 
 
 @examples(
-    "minimize share send apple push --pipeline pipelines/device_telemetry --dry-run",
-    "minimize share send apple push --pipeline pipelines/device_telemetry --to payload.parquet",
+    "minimize share send support_desk case_handover --pipeline pipelines/support_desk_cases --dry-run",
+    "minimize share send support_desk case_handover --pipeline pipelines/support_desk_cases --to payload.parquet",
 )
 @verb(
     "send",
@@ -162,7 +162,7 @@ def send_command(
     return operation.preview() if dry_run or to is None else operation.execute(None, Path(to))
 
 
-@examples("minimize share log --recipient apple")
+@examples("minimize share log --recipient support_desk")
 @verb("log", OPTIONS["--recipient"](metavar="R"), "--tenant", *WORKSPACE, group=share_group)
 def log_command(workspace: Workspace, **arguments: Any) -> Printable:
     """List disclosures. Exits with 1 if one is not signed by a key of the keyring.

@@ -479,7 +479,7 @@ def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
     return subject_coverage(workspace, named=named)
 
 
-@examples("minimize subject confirm REQUEST apple")
+@examples("minimize subject confirm REQUEST support_desk")
 @verb(
     "confirm",
     click.Argument(["request"]),

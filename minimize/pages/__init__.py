@@ -103,12 +103,12 @@ class Table:
         """The width of each column in percent: room for its words, and more for longer texts."""
         columns = [[head, *(row[place] for row in self.rows[:_MEASURED_ROWS])] for place, head in enumerate(self.head)]
         least = [min(max(map(_longest_word, texts)), _LONG_WORD) + _PADDING for texts in columns]
-        wanted = [
+        full_widths = [
             max(few, min(max(map(_shown_length, texts)), _MOST_WIDTH) + _PADDING)
             for few, texts in zip(least, columns, strict=True)
         ]
-        more = max(0, min(sum(wanted), _LINE_WIDTH) - sum(least)) / max(1, sum(wanted) - sum(least))
-        weights = [few + (many - few) * more for few, many in zip(least, wanted, strict=True)]
+        more = max(0, min(sum(full_widths), _LINE_WIDTH) - sum(least)) / max(1, sum(full_widths) - sum(least))
+        weights = [few + (many - few) * more for few, many in zip(least, full_widths, strict=True)]
         return [round(100 * weight / sum(weights)) for weight in weights]
 
 
@@ -146,7 +146,7 @@ class Columns:
         return any(texts for _, texts in self.lists)
 
     @property
-    def shown(self) -> Iterator[tuple[str, Sequence[str]]]:
+    def visible_lists(self) -> Iterator[tuple[str, Sequence[str]]]:
         """The lists as they are shown."""
         for title, texts in self.lists:
             more = [f"and {len(texts) - self.most:,} more"] if len(texts) > self.most else []
@@ -203,7 +203,7 @@ def _markdown_parts(blocks: Sequence[Block], level: int) -> Iterator[str]:
             case Table():
                 yield markdown_table(block.head, block.rows)
             case Columns():
-                for title, texts in block.shown:
+                for title, texts in block.visible_lists:
                     yield f"**{escape_markdown(title)}**"
                     yield "\n".join(f"- {escape_markdown(text)}" for text in texts)
             case TermList():

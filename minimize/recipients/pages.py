@@ -189,8 +189,8 @@ def recipient_status(recipient: Recipient, authorized: Collection[str] | None = 
         return StatusLine("good", headline, [role])
     if not authorized:
         return StatusLine("attention", headline, [role, "you have not authorized"])
-    every = len(authorized) == len(recipient.functions)
-    what = "it" if every else f"{len(authorized)} of {len(recipient.functions)} functions"
+    is_whole = len(authorized) == len(recipient.functions)
+    what = "it" if is_whole else f"{len(authorized)} of {len(recipient.functions)} functions"
     return StatusLine("good", headline, [role, f"you have authorized {what}"])
 
 

@@ -535,7 +535,7 @@ class ReportFacts:
     @property
     def released_by_risk(self) -> list[FieldFacts]:
         """The released fields, those that reveal most about a person first."""
-        return sorted((each for each in self.fields if not each.is_dropped), key=lambda each: each.risk_rank)
+        return sorted((each for each in self.fields if not each.is_dropped), key=lambda field: field.risk_rank)
 
     @property
     def quiet_recipients(self) -> tuple[RecipientFacts, ...]:

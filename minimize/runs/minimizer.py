@@ -207,7 +207,8 @@ def apply(
             retention and ages.
         ledger: The ledger whose erasure list applies (default: `MINIMIZE_LEDGER`, else the one in the configuration next to the
             policy).
-        counts: Whether to return the counts of the rows as well. `account` is the former name.
+        counts: Whether to return the counts of the rows as well.
+        account: The former name of `counts`.
 
     Returns:
         Data of the type of `data`, with columns in the policy's order and rows in their original order. With `counts`, a pair of

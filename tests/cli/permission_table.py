@@ -1,7 +1,7 @@
 """What each role may do with each command: one call of every command, and its outcome by role as a table.
 
 The calls name objects that do not exist where they can: the permission is checked before the object is searched, and an allowed
-call then changes nothing. `python -m tests.cli.permission_table` prints the table for the guide.
+call then changes nothing. `python -m tests.cli.permission_table` prints the tables of `docs/reference/access.md`.
 """
 
 from __future__ import annotations
@@ -257,13 +257,13 @@ def only_disclosure(world: World) -> str:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of the guide."""
+    """A table of the page."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def roles_table() -> str:
-    """The table of the guide: the built-in roles with their permissions."""
+    """The table of the page: the built-in roles with their permissions."""
     rows = [
         (f"`{role.name}`", role.about, ", ".join(f"`{each}`" for each in role.allow)) for role in BUILTIN_ROLES.values()
     ]
@@ -271,13 +271,13 @@ def roles_table() -> str:
 
 
 def permission_table(world: World) -> str:
-    """The table of the guide: what each role may do with each command."""
+    """The table of the page: what each role may do with each command."""
     roles = (name if name == "no role" else f"`{name}`" for name in ROLES.values())
     return markdown(("command", *roles), permission_rows(world))
 
 
 def open_table() -> str:
-    """The table of the guide: the commands that ask for no permission."""
+    """The table of the page: the commands that ask for no permission."""
     return markdown(("command", "why"), [(f"`{name}`", why) for name, why in OPEN_COMMANDS.items()])
 
 

@@ -48,4 +48,4 @@ def test_a_command_has_an_example_that_it_understands(words: str) -> None:
 def test_the_help_ends_with_examples() -> None:
     command = COMMANDS["verify"]
     with click.Context(command, info_name="verify") as ctx:
-        assert "Examples:\n    minimize verify out/device_telemetry --keys minimize.keys\n" in command.get_help(ctx)
+        assert "Examples:\n    minimize verify out/device_telemetry --keys demo.keys\n" in command.get_help(ctx)

@@ -21,7 +21,7 @@ from tests.cli.permission_table import (
 )
 from tests.world import World
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "access.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "access.md"
 LISTS = (
     "consent show --history",
     "share log",
@@ -54,10 +54,10 @@ def test_every_command_asks_for_a_permission_or_is_listed_as_open() -> None:
     assert asking | set(OPEN_COMMANDS) == set(command_names())
 
 
-def test_permissions_of_each_role_match_the_guide(world: World) -> None:
+def test_permissions_of_each_role_match_the_page(world: World) -> None:
     prepare(world)
     table = permission_table(world)
-    assert table in GUIDE.read_text(), f"\n{table}"
+    assert table in PAGE.read_text(), f"\n{table}"
     denied = [line.split(" | ")[1] for line in table.splitlines()[2:]]
     assert set(denied) == {"no"}
 
@@ -71,12 +71,12 @@ def test_a_tenant_administrator_views_exports_and_deletes_data_of_its_own_users_
         assert (other.code, "U102" in other.err) == (3, True)
 
 
-def test_the_guide_lists_the_permissions_of_each_built_in_role() -> None:
-    assert roles_table() in GUIDE.read_text(), f"\n{roles_table()}"
+def test_the_page_lists_the_permissions_of_each_built_in_role() -> None:
+    assert roles_table() in PAGE.read_text(), f"\n{roles_table()}"
 
 
-def test_the_guide_lists_the_commands_that_ask_for_no_permission() -> None:
-    assert open_table() in GUIDE.read_text(), f"\n{open_table()}"
+def test_the_page_lists_the_commands_that_ask_for_no_permission() -> None:
+    assert open_table() in PAGE.read_text(), f"\n{open_table()}"
 
 
 @pytest.mark.parametrize("listing", LISTS)

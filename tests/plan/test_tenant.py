@@ -48,7 +48,7 @@ def test_a_field_of_a_switched_on_feature_still_has_a_gate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "settings", "explain"),
+    ("body", "settings", "why"),
     [
         (EITHER, [], "collected if owner_type is corporate; keep"),
         (

@@ -96,9 +96,9 @@ def _restriction_texts(view: SubjectView) -> Iterator[str]:
 def _by_dataset(records: Sequence[SubjectRecords]) -> Iterator[list[SubjectRecords]]:
     """The records of each dataset with the same policy, oldest file first."""
     groups: dict[tuple[str, str], list[SubjectRecords]] = {}
-    for each in records:
-        receipt = each.file.written_by.receipt
-        groups.setdefault((receipt.pipeline, receipt.policy.digest), []).append(each)
+    for file_records in records:
+        receipt = file_records.file.written_by.receipt
+        groups.setdefault((receipt.pipeline, receipt.policy.digest), []).append(file_records)
     yield from groups.values()
 
 
@@ -223,9 +223,9 @@ def _unsearched_sections(view: SubjectView) -> Iterator[Section]:
     rows = list(dict.fromkeys([*files, *outputs]))
     if rows:
         more = len(rows) - _MOST_VALUES
-        rest = f"And {more:,} more." if more > 0 else ""
+        note = f"And {more:,} more." if more > 0 else ""
         table = Table.filled("Datasets and reasons", ("dataset", "date", "reason"), rows[:_MOST_VALUES])
-        yield Section("What could not be searched", (table, rest))
+        yield Section("What could not be searched", (table, note))
 
 
 def _minute(text: str) -> str:

@@ -117,18 +117,18 @@ class SubjectView:
             )
             since = f" since {dates}" if dates else ""
             yield f"  restricted{since}. Run `minimize subject lift` to lift the restriction."
-        held = (*self.records, *(self.restricted if self.shows_restricted else ()))
-        if held:
-            yield Table.filled("", _HELD_HEAD, [*_held_rows(records_summary(each) for each in held)])
+        by_file = (*self.records, *(self.restricted if self.shows_restricted else ()))
+        if by_file:
+            yield Table.filled("", _HELD_HEAD, [*_held_rows(records_summary(each) for each in by_file)])
         yield from self._disclosure_tables()
         if self.shared_devices:
             yield shared_devices_text(self.shared_devices)
         yield from self._unsearched_tables()
         if verbose and self.groups:
             yield f"  {self.read:,} of {count_noun(self.groups, 'row group')} read"
-        for records in held if verbose else ():
+        for records in by_file if verbose else ():
             yield from _file_lines(records_summary(records, rows))
-        if held and not verbose:
+        if by_file and not verbose:
             yield "Pass --verbose to see files, fields and records."
 
     def _disclosure_tables(self) -> Iterator[Table]:
