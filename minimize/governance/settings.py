@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import pyarrow as pa
 
@@ -74,13 +74,13 @@ def check_setting(setting: NewSetting, job: Pipeline | None) -> None:
             "--id-field names a field, but there is no subject", "Pass --subject, or leave --id-field out."
         )
     if setting.field is not None and job is not None and setting.field not in job.policy.fields:
-        raise not_in_policy_error(job, f"the policy has no field `{setting.field}`", job.policy.fields)
+        raise not_in_policy_error(job, f"the policy has no field `{setting.field}`", setting.field, job.policy.fields)
     if name == LEVEL_SETTING:
         if job is not None and setting.value not in names_by_word(job.policy.levels):
-            raise not_in_policy_error(job, "the policy has no such level", job.policy.levels)
+            raise not_in_policy_error(job, "the policy has no such level", setting.value, job.policy.levels)
         return
     if job is not None and name not in names_by_word(job.policy.features):
-        raise not_in_policy_error(job, f"the policy has no feature `{name}`", job.policy.features)
+        raise not_in_policy_error(job, f"the policy has no feature `{name}`", name, job.policy.features)
     if setting.value not in ("on", "off"):
         raise unknown_name_error(f"the value of {name} is neither on nor off", "Use `on` or `off`.")
 
@@ -109,12 +109,10 @@ def check_subject(subject: str | None) -> None:
         raise missing_name_error("the subject is blank", "Leave the subject out to mean the whole tenant.")
 
 
-def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyError:
-    """The error for a word that the pipeline's policy does not declare. The hint lists the declared ones."""
-    names = ", ".join(name for group in declared for name in group)
-    return unknown_name_error(
-        message, f"Use one of {names}." if names else "Declare it in the policy.", str(job.policy.path)
-    )
+def not_in_policy_error(job: Pipeline, message: str, word: str, *declared: Iterable[str]) -> PolicyError:
+    """The error for a word that the pipeline's policy does not declare. The hint names a similar one, or lists them all."""
+    hint = did_you_mean(word, (name for names in declared for name in names)) or "Declare it in the policy."
+    return unknown_name_error(message, hint, str(job.policy.path))
 
 
 log = logging.getLogger("minimize")

@@ -85,7 +85,7 @@ def test_why_lists_the_deciding_settings(project: Project, command: Command) -> 
 def test_a_word_that_the_policy_does_not_know_exits_2(project: Project, command: Command) -> None:
     wrong = said(command, project, "set", "north", "locatoin", "on")
     assert wrong.code == 2
-    assert "Use one of location" in wrong.err
+    assert "Did you mean `location`?" in wrong.err
 
 
 def test_a_run_follows_the_ledger(project: Project, command: Command) -> None:
