@@ -154,3 +154,15 @@ def test_categories_and_nullable_columns_give_the_values_of_plain_ones_at_every_
     if isinstance(data, pd.DataFrame):
         results.append(minimize.pandas.DataFrameAccessor(data)(policy))
     assert [values_of(each) for each in results] == [wanted] * len(results)
+
+
+def test_a_column_of_values_of_several_types_is_refused_by_its_name() -> None:
+    frame: Any = pd.DataFrame({"version": pd.Series(["10.4", 11, 12.5], dtype=object)})
+    with pytest.raises(SchemaError) as caught:
+        frame.minimize(POLICY)
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.field, finding.message) == (
+        "S005",
+        "version",
+        "contains values of more than one type",
+    )

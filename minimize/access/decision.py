@@ -31,6 +31,7 @@ from minimize.ledger.audit_event import PlainValue, application_name
 from minimize.plan.model import Category
 from minimize.policy.model import is_refused_purpose
 from minimize.results import JsonResult, json_member
+from minimize.times import time_text
 
 _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -72,6 +73,23 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 
+_HINTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "denied": "A role of this account has a `deny` for it; `minimize access show` lists the roles.",
+        "other_purpose": "The policy lists the `purposes` of each field. Request other columns, or name another purpose.",
+        "expired": "Run `minimize access request` again.",
+        "revoked": "Run `minimize access list` for its history. If access is still needed, request it again.",
+        "not_eligible": "Request it again, with a role that permits it, and let a person outside your groups approve it.",
+        "outside_grant": "Request another grant that names these columns.",
+        "views": "Leave these columns out, or have one of the roles with a view removed from this account.",
+        "not_by_tenant": "Use an output with tenants, or a role whose scope is `tenants: all`.",
+        "conflict": "Have one of the roles removed from this person: until then, none of them applies.",
+        "not_separate": "Ask a person who shares no group with the requester.",
+        "does_not_follow": "`minimize access list` shows the state of each request.",
+    }
+)
+"""What to do, if the caller of `reason` does not say it."""
+
 
 def reason(
     rule: str, fields: Collection[str] = (), *, about: str = "", hint: str = "", text: str = ""
@@ -79,6 +97,7 @@ def reason(
     """The reason of a rule, for these columns. `about` names the role or grant; `text` replaces the standard text of the rule."""
     code, words = _REASONS[rule]
     words = text or words
+    hint = hint or _HINTS.get(rule, "")
     return RefusalReason(rule, code, f"{words}: {about}" if about else words, fields=tuple(fields), hint=hint)
 
 
@@ -281,7 +300,7 @@ class _AccessEvaluation:
         ]
         troubles = {each.id: holding.rule_against_grant(each, request.purpose) for each in grants}
         reasons = [
-            reason(rule, about=each.id, text=each.denial_text(holding.time) if rule == "not_granted" else "")
+            reason(rule, about=each.id, text=_grant_text(each, rule, holding.time))
             for each in grants
             if (rule := troubles[each.id]) is not None
         ]
@@ -445,6 +464,14 @@ class _AccessEvaluation:
             digest=self.holding.access.digest,
             account_permissions=self.holding.permissions,
         )
+
+
+def _grant_text(grant: Grant, rule: str, at: datetime) -> str:
+    """What ended a grant, or why it never began. Empty for the standard text of the rule."""
+    if rule == "expired":
+        ends = grant.ends_at(at)
+        return "the request was not answered in time" if ends is None else f"the grant expired at {time_text(ends)}"
+    return grant.denial_text(at) if rule == "not_granted" else ""
 
 
 def _withheld_reasons(withheld: Mapping[str, str]) -> list[RefusalReason]:

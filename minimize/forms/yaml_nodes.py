@@ -227,7 +227,8 @@ def _compose(text: str, faults: FaultList) -> YamlNode | None:
         problem = ("it is nested too deeply", "Nest fewer lists and mappings.", None)
     if problem is not None:
         about, hint, line = problem
-        faults.add("P001", f"this is not valid YAML: {about}", line=line, hint=hint)
+        message = about if about.startswith("line ") else f"this is not valid YAML: {about}"
+        faults.add("P001", message, line=line, hint=hint)
         return None
     for line in _lines_with_tags(text):
         faults.add("P003", "tags are not allowed", line=line, hint="Write the value without a tag.")

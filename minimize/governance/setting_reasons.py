@@ -180,9 +180,8 @@ class _SettingQuestion:
             return cls(level, FeatureSwitch(level, subject=job.policy.subject), job.policy.levels)
         switch = job.policy.switch(names_by_word(job.policy.features).get(word, name))
         if switch is None:
-            raise not_in_policy_error(
-                job, f"the policy has no feature or level `{name}`", job.policy.features, job.policy.levels
-            )
+            message = f"the policy has no feature or level `{name}`"
+            raise not_in_policy_error(job, message, name, job.policy.features, job.policy.levels)
         return cls(switch.name, switch)
 
     def holds(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import pyarrow as pa
 
@@ -74,15 +74,28 @@ def check_setting(setting: NewSetting, job: Pipeline | None) -> None:
             "--id-field names a field, but there is no subject", "Pass --subject, or leave --id-field out."
         )
     if setting.field is not None and job is not None and setting.field not in job.policy.fields:
-        raise not_in_policy_error(job, f"the policy has no field `{setting.field}`", job.policy.fields)
+        raise not_in_policy_error(job, f"the policy has no field `{setting.field}`", setting.field, job.policy.fields)
     if name == LEVEL_SETTING:
         if job is not None and setting.value not in names_by_word(job.policy.levels):
-            raise not_in_policy_error(job, "the policy has no such level", job.policy.levels)
+            raise not_in_policy_error(job, "the policy has no such level", setting.value, job.policy.levels)
         return
     if job is not None and name not in names_by_word(job.policy.features):
-        raise not_in_policy_error(job, f"the policy has no feature `{name}`", job.policy.features)
+        raise not_in_policy_error(job, f"the policy has no feature `{name}`", name, job.policy.features)
     if setting.value not in ("on", "off"):
         raise unknown_name_error(f"the value of {name} is neither on nor off", "Use `on` or `off`.")
+
+
+def _check_declared(setting: NewSetting, declared: DeclaredNames | None) -> None:
+    """Raises PolicyError if there are policies, and none of them declares the setting or the field of the subject's id."""
+    if declared is None or not declared.settings | declared.fields:
+        return
+    if setting.setting not in declared.settings:
+        message = f"no policy below the folder of minimize.yaml has the feature `{setting.setting}`"
+        otherwise = "Declare it in a policy, or pass --pipeline PIPELINE if its policy is elsewhere."
+        raise unknown_name_error(message, did_you_mean(setting.setting, declared.settings, otherwise))
+    if setting.field is not None and setting.field not in declared.fields:
+        message = f"no policy below the folder of minimize.yaml has the field `{setting.field}`"
+        raise unknown_name_error(message, did_you_mean(setting.field, declared.fields, "Name a field of a policy."))
 
 
 def names_by_word(names: Iterable[str]) -> dict[str, str]:
@@ -96,12 +109,10 @@ def check_subject(subject: str | None) -> None:
         raise missing_name_error("the subject is blank", "Leave the subject out to mean the whole tenant.")
 
 
-def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyError:
-    """The error for a word that the pipeline's policy does not declare. The hint lists the declared ones."""
-    names = ", ".join(name for group in declared for name in group)
-    return unknown_name_error(
-        message, f"Use one of {names}." if names else "Declare it in the policy.", str(job.policy.path)
-    )
+def not_in_policy_error(job: Pipeline, message: str, word: str, *declared: Iterable[str]) -> PolicyError:
+    """The error for a word that the pipeline's policy does not declare. The hint names a similar one, or lists them all."""
+    hint = did_you_mean(word, (name for names in declared for name in names)) or "Declare it in the policy."
+    return unknown_name_error(message, hint, str(job.policy.path))
 
 
 log = logging.getLogger("minimize")
@@ -162,7 +173,8 @@ class SettingChange(JsonResult):
 def set_setting(setting: NewSetting, workspace: Workspace, now: datetime) -> SettingChange:
     """Records a setting with its audit event.
 
-    Raises PolicyError for words that the pipeline's policy does not declare, LedgerError, KeyringError. Raises RefusedError for a
+    Raises PolicyError for words that the pipeline's policy does not declare, or without a pipeline for a feature that no policy
+    below the folder of `minimize.yaml` declares; LedgerError, KeyringError. Raises RefusedError for a
     subject's own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has its own permission. Also
     raises RefusedError if the user turns something on and no reference is given: an administrator cannot make this choice for the
     user.
@@ -171,6 +183,8 @@ def set_setting(setting: NewSetting, workspace: Workspace, now: datetime) -> Set
     setting = setting.canonical()
     check_subject(setting.subject)
     check_setting(setting, workspace.loaded_pipeline)
+    if workspace.loaded_pipeline is None:
+        _check_declared(setting, names_of_configuration(workspace.config))
     _check_own_on(setting, workspace.loaded_pipeline)
     if _turns_on_for_user(setting.holder, setting.value, workspace.loaded_pipeline):
         if setting.subject is None:
@@ -205,7 +219,7 @@ def set_setting(setting: NewSetting, workspace: Workspace, now: datetime) -> Set
         warn_if_not_read(workspace.loaded_pipeline)
         _warn_without_effect(setting, workspace.loaded_pipeline)
     else:
-        warn_if_unchecked("the feature or level, and who may turn it on,")
+        warn_if_unchecked("the name of a level, and who may turn a feature on,")
     return SettingChange(
         tenant=setting.tenant,
         setting=setting.setting,

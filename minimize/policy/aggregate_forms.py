@@ -254,7 +254,7 @@ class AggregateModel(Form):
         for column in self.measures:
             if column in self.group_by:
                 message = f"`{column}` is the name of a group and of a measure"
-                reading.fault("P018", message, "measures", column)
+                reading.fault("P018", message, "measures", column, hint="Rename one of them.")
         if names.keys is not None and names.subject is None and self.suppress.counting is None:
             hint = "Add `subject: FIELD` to the policy, or `suppress: {counting: FIELD}` to the aggregate."
             reading.fault("P017", "an aggregate counts subjects, but the policy names no subject", hint=hint)

@@ -14,7 +14,16 @@ from minimize.recipients.model import Direction, Function, Recipient
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
-_CONSENT_HINT: Final = "Run `minimize consent show`, or `minimize consent explain TENANT RECIPIENT FUNCTION`."
+_CONSENT_HINT: Final = (
+    "Run `minimize consent show --recipient {recipient} --function {function}`: it lists the tenants."
+)
+_CONTRACT_HINT: Final = "Run `minimize contract show`: it lists the contracts of each tenant."
+_UNAUTHORIZED: Final[Mapping[str, str]] = {
+    "none": "the tenant has not authorized the function",
+    "requested": "the tenant has not answered the request to authorize the function",
+    "unconfirmed": "no second person has confirmed the document by which the tenant authorized the function",
+}
+"""Why no authorization is recorded, by the state of the tenant's authorization."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +56,21 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
             "no_contract",
             "the processor has no contract, or tenants have no contract with the independent controller",
             "the tenant has no contract with the recipient",
-            "Run `minimize contract record TENANT RECIPIENT --reference REFERENCE --offered`.",
+            "Run `minimize contract record TENANT {recipient} --reference REFERENCE --offered --document FILE`.",
         ),
         RefusalRule(
             "N011",
             "contract_not_in_force",
             "a contract is not in force",
             "the tenant's contract with the recipient is not in force",
-            "Run `minimize contract show`.",
+            _CONTRACT_HINT,
         ),
         RefusalRule(
             "N012",
             "no_transmission",
             "the contract permits no transmission",
             "the tenant's contract with the recipient permits no transmission",
-            "Run `minimize contract show`.",
+            _CONTRACT_HINT,
         ),
         RefusalRule(
             "N013",
@@ -87,7 +96,6 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
             "N030",
             "no_consent",
             "tenants have not authorized the function",
-            "no authorization by the tenant covers them",
         ),
         RefusalRule("N031", "refused", "tenants refused the authorization", "the tenant refused the authorization"),
         RefusalRule(
@@ -119,7 +127,7 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
             "N039",
             "no_explicit_consent",
             "the administrator of tenants did not explicitly authorize an independent controller",
-            "the recipient is an independent controller, and no administrator has explicitly authorized it",
+            "the recipient is an independent controller, which each tenant must authorize",
         ),
         RefusalRule(
             "N040", "collection_off", "records are withheld by collection settings, conditions, retention or an erasure"
@@ -155,14 +163,21 @@ def rule_reason(
     )
 
 
-def tenant_reason(word: str, tenants: int | None, rows: int | None, *, independent: bool) -> RefusalReason:
+def tenant_reason(
+    word: str, tenants: int | None, rows: int | None, recipient: Recipient, function: str
+) -> RefusalReason:
     """The reason why the rows of some tenants are withheld; `word` is the state of their authorizations, or another rule.
 
-    The numbers of tenants and rows are None if they are not known.
+    The numbers of tenants and rows are None if they are not known. No tenant is named, because the text may be shown to
+    others than the tenant: the hint is the command that lists them.
     """
-    lacking = word in ("none", "requested", "unconfirmed")
-    rule = REFUSAL_RULES[("no_explicit_consent" if independent else "no_consent") if lacking else word]
-    return rule_reason(rule.name, rule.tenant_text or rule.about, tenants=tenants, rows=rows, hint=rule.tenant_hint)
+    independent, missing = recipient.standing == "independent_controller", _UNAUTHORIZED.get(word)
+    rule = REFUSAL_RULES[word if missing is None else "no_explicit_consent" if independent else "no_consent"]
+    text = rule.tenant_text or rule.about
+    if missing is not None:
+        text = f"{text}: {missing}" if independent else missing
+    hint = rule.tenant_hint.format(recipient=recipient.recipient, function=function)
+    return rule_reason(rule.name, text, tenants=tenants, rows=rows, hint=hint)
 
 
 def refusal_error(

@@ -64,6 +64,7 @@ from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.stores import Location, location_text
 from minimize.stores.durable_files import has_digest
+from minimize.text import count_noun
 from minimize.times import time_text
 from minimize.workspace import Workspace
 
@@ -245,9 +246,11 @@ class Rewrite:
 
 def _log_publication(receipt: Receipt, *, is_rotation: bool) -> None:
     if is_rotation:
-        log.info("%d files re-encrypted", len(receipt.replaces), extra={"code": "I004", "run_id": receipt.run_id})
+        files = count_noun(len(receipt.replaces), "file")
+        log.info("%s encrypted again", files, extra={"code": "I004", "run_id": receipt.run_id})
     else:
-        log.info("%d rows removed", receipt.rows.gated or 0, extra={"code": "I003", "run_id": receipt.run_id})
+        rows = count_noun(receipt.rows.gated or 0, "row")
+        log.info("%s removed", rows, extra={"code": "I003", "run_id": receipt.run_id})
 
 
 def split_by_date(files: Sequence[PlannedFile], files_per_portion: int) -> Iterator[list[PlannedFile]]:

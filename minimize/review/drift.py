@@ -515,7 +515,8 @@ def _new_fields(comparison: DriftComparison) -> Iterator[DriftChange]:
         word = arrived_type(comparison.arrived, path) if whole else None
         message = f"not declared, so dropped from {carried.records:,} of {comparison.arrived.records:,} records"
         if not whole:
-            message = f"masked names: dropped {carried.records:,} times from {comparison.arrived.records:,} records"
+            counts = f"{count_noun(carried.records, 'time')} from {count_noun(comparison.arrived.records, 'record')}"
+            message = f"not declared, with names that are masked: dropped {counts}"
         edit = draft_text([drafted_field(path, word or "string")]) if whole else ""
         yield DriftChange("new", path, "warning", message, carried.records, is_=word, edit=edit)
 

@@ -111,7 +111,7 @@ SHARED_FIELD_RULES: Final[Rules] = {
 FUNCTION_RULES: Final[Rules] = {
     **dict.fromkeys(("direction", "purpose", "aggregate", "permissions"), Rule("J062")),
     "requires": Rule("J062"),
-    "must_be": Rule("J064"),
+    "must_be": Rule("J064", missing="no limit"),
     "text": Rule("J065", text_grade, "version {.text_version}", keys=("text", "text_version")),
     "fields.*": Rule("J063", shared_field_grade, _shared_field_text, added="added: {text}", removed="removed: {text}"),
     **below("fields.*", SHARED_FIELD_RULES),

@@ -263,9 +263,8 @@ def lost_dates(arrived: Mapping[BatchDate, Arrival], chain: Sequence[Receipt]) -
         if arrival.fault is not None:
             yield arrival.fault
         elif arrival.state == "shrunk":
-            yield SkippedDate(
-                when, "shrunk", "E100", f"{arrival.lost} of its files are missing since its last run", _LOST_FILES_HINT
-            )
+            message = f"{arrival.lost} of its files {'is' if arrival.lost == 1 else 'are'} missing since its last run"
+            yield SkippedDate(when, "shrunk", "E100", message, _LOST_FILES_HINT)
         elif arrival.state == "gone" and when in with_rows:
             yield SkippedDate(when, "gone", "E100", "all of its files are missing since its last run", _LOST_DATE_HINT)
 

@@ -85,7 +85,7 @@ def unfinished_parts(receipt: Receipt) -> str:
         parts.append(f"{count_noun(len(receipt.skipped), 'date')} skipped")
     for name, output in receipt.outputs.items():
         if output.unpublished:
-            parts.append(f"{name}: {len(output.unpublished)} event days were not published")
+            parts.append(f"{name}: {count_noun(len(output.unpublished), 'event day')} not published")
     return "; ".join(parts)
 
 

@@ -43,7 +43,7 @@ from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.releases import noise_entry, of_dates, older_tables
 from minimize.runs.resolve import ResolvedRun
 from minimize.stages.risk_bound import RiskFigures
-from minimize.text import installed_version
+from minimize.text import count_noun, installed_version
 from minimize.times import Clock, utc_now
 
 if TYPE_CHECKING:
@@ -349,8 +349,8 @@ def _log_lost_files(
     for when in outcomes:
         lost = len(before.get(when, {}).keys() - read)
         if lost:
-            message = "%s: %d files of its last run are missing"
-            log.warning(message, date_text(when) or "the batch", lost, extra={"code": "W013"})
+            files = f"{count_noun(lost, 'file')} of its last run {'is' if lost == 1 else 'are'} missing"
+            log.warning("%s: %s", date_text(when) or "the batch", files, extra={"code": "W013"})
 
 
 def _log_older_tables(resolved: ResolvedRun, chain: Sequence[Receipt]) -> None:

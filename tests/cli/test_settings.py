@@ -33,10 +33,27 @@ def test_a_subject_is_not_printed(project: Project, command: Command) -> None:
     assert "d4711" not in said(command, project, "show", "--json").out
 
 
-def test_without_a_policy_a_setting_is_set_with_a_warning(project: Project, command: Command) -> None:
+def test_without_a_pipeline_a_feature_of_no_policy_is_refused(project: Project, command: Command) -> None:
     done = command("settings", "set", "north", "locaton", "on")
+    assert done.code == 2
+    assert (
+        "no policy below the folder of minimize.yaml has the feature `locaton` (hint: Did you mean `location`?)"
+        in done.err
+    )
+    assert command("settings", "set", "north", "location", "on").code == 0
+
+
+@pytest.mark.usefixtures("project")
+def test_a_folder_without_policies_checks_no_feature(tmp_path: Path, command: Command) -> None:
+    for file in tmp_path.rglob("p*.yaml"):
+        file.unlink()
+    assert command("settings", "set", "north", "locaton", "on").code == 0
+
+
+def test_without_a_pipeline_a_setting_is_set_with_a_warning(project: Project, command: Command) -> None:
+    done = command("settings", "set", "north", "location", "on")
     assert done.code == 0
-    assert "the feature or level, and who may turn it on, were not checked" in done.err
+    assert "the name of a level, and who may turn a feature on, were not checked" in done.err
     assert not said(command, project, "set", "north", "location", "on").err
 
 
@@ -68,7 +85,7 @@ def test_why_lists_the_deciding_settings(project: Project, command: Command) -> 
 def test_a_word_that_the_policy_does_not_know_exits_2(project: Project, command: Command) -> None:
     wrong = said(command, project, "set", "north", "locatoin", "on")
     assert wrong.code == 2
-    assert "Use one of location" in wrong.err
+    assert "Did you mean `location`?" in wrong.err
 
 
 def test_a_run_follows_the_ledger(project: Project, command: Command) -> None:

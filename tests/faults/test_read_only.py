@@ -139,11 +139,12 @@ def test_a_request_continues_with_the_outputs_that_can_be_changed(
     project.run(ledger=ledger)
     project.run(ledger=ledger, output=other)
     words = ["subject", kind, "d3", "--tenant", "north", "--pipeline", project.folder, "--also", other, "--yes"]
-    words += ["--keys", project.keys, "--ledger", ledger]
+    words += ["--keys", project.keys, "--ledger", ledger, "--log-format", "json"]
     with ExitStack() as mounted:
         mounted.enter_context(read_only(other))
         said = command(*words)
         assert (said.code, "E205" in said.err, f"{other} could not be changed" in said.err) == (2, True, True)
+        assert '"W062"' in said.err
         left = {place: len(minimize.read(place)) for place in (project.out, other)}
     assert left[other] == 40
     assert left[project.out] < 40, "the output that can be changed has no record of the subject"

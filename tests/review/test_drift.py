@@ -76,7 +76,7 @@ def test_a_new_name_that_may_be_a_value_is_not_shown(project: Project, name: str
 def test_a_renamed_column_is_paired_with_the_one_that_is_gone(project: Project) -> None:
     project.records(renamed(many(), "battery", "battery_level"))
     change = only(found(project))
-    assert (change.kind, change.before, str(change.path)) == ("renamed", "battery", "/battery_level")
+    assert (change.code, change.before, str(change.path)) == ("D002", "battery", "/battery_level")
     assert (change.severity, change.was, change.is_) == ("error", "double", "double")
 
 

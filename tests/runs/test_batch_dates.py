@@ -154,7 +154,7 @@ def test_a_date_that_lost_a_file_is_skipped_with_a_warning(nights: Project, capl
     assert receipt.sequence == 0
     assert receipt.skipped == {BEFORE: "shrunk"}
     assert unfinished_parts(receipt) == "1 date skipped"
-    assert "1 of its files are missing" in caplog.text
+    assert "1 of its files is missing" in caplog.text
     assert len(nights.rows()) == 43
 
 
@@ -172,7 +172,7 @@ def test_a_requested_date_runs_with_its_remaining_files_and_reports_the_loss(
     (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
         assert nights.run(date=BEFORE, at=LATER, allow_shrink=True).rows.read == 3
-    assert "1 files of its last run are missing" in caplog.text
+    assert "1 file of its last run is missing" in caplog.text
 
 
 def test_a_span_limits_what_is_pending(nights: Project) -> None:

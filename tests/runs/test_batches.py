@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from tests.project import Project, events, table
+from minimize.errors import SchemaError
+from tests.project import BEFORE, DAY, SCHEMA, Project, events, table
 
 COUNT = 1_000
 RECORDS = events(COUNT)
@@ -96,3 +97,15 @@ def test_the_files_match_the_receipt(project: Project) -> None:
     for output in receipt.outputs.values():
         for file in output.files:
             assert pq.read_metadata(project.out / file.path).num_rows == file.rows
+
+
+def test_batch_dates_with_different_types_are_not_run_together(project: Project) -> None:
+    project.source("parquet")
+    rows = table(events(20))
+    place = SCHEMA.get_field_index("storage")
+    project.columns(rows.set_column(place, "storage", rows.column("storage").cast(pa.int32())), BEFORE)
+    project.columns(rows, DAY)
+    with pytest.raises(SchemaError) as caught:
+        project.run()
+    assert [(finding.code, finding.field) for finding in caught.value.findings] == [("S010", "storage")]
+    assert project.run(date=DAY).rows.written == 20

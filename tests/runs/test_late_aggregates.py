@@ -157,9 +157,10 @@ def test_a_batch_that_changed_since_it_ran_keeps_the_day_from_being_published(
     with caplog.at_level(logging.WARNING, "minimize"):
         receipt = night(nights, 22)
     assert receipt.outputs["daily"].unpublished == {batch(20): "2026-11-21: changed"}
-    assert unfinished_parts(receipt) == "daily: 1 event days were not published"
+    assert unfinished_parts(receipt) == "daily: 1 event day not published"
     reason = "because one of its batches was skipped or has changed (2026-11-21: changed)"
     assert f"2026-11-20 is not published, {reason}" in caplog.text
+    assert "W011" in [record.__dict__.get("code") for record in caplog.records]
     assert len(nights.rows()) == 15
 
 

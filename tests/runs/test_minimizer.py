@@ -350,7 +350,7 @@ def test_a_prepared_policy_refuses_another_schema(keys: Keyring) -> None:
     other = table(events(3)).set_column(index, "storage", pa.array([1, 2, 3], pa.int8()))
     with pytest.raises(SchemaError, match="differs from the prepared schema") as error:
         ready(other, AT)
-    assert [finding.field for finding in error.value.findings] == ["storage"]
+    assert [(finding.code, finding.field) for finding in error.value.findings] == [("S011", "storage")]
 
 
 @pytest.mark.parametrize("kind", ["pandas", "categories", "polars", "large", "reversed", "nothing"])

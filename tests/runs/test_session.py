@@ -357,6 +357,7 @@ def test_a_ledger_that_fails_after_publication_undoes_nothing(fed: Project, capl
     with at_checkpoint("run.indexed", gone), caplog.at_level(logging.WARNING, "minimize"):
         receipt = fed.run()
     assert "the ledger could not record it: the ledger is gone" in caplog.text
+    assert "W016" in [record.__dict__.get("code") for record in caplog.records]
     assert receipt.sequence == 1
     assert fed.run().sequence == 2
     assert [row.sequence for row in list_runs(output=fed.out)] == [1, 2]

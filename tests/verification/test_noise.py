@@ -237,6 +237,15 @@ def test_a_run_is_reopened_once(writer: OutputWriter, permits: list[bool | None]
     assert writer.codes() == found
 
 
+def test_a_receipt_that_declares_a_run_void_changes_no_file(writer: OutputWriter) -> None:
+    first = publish(writer, aggregates=EXACT, noise=None, mark=None)
+    void: dict[str, Any] = {"kind": "void", "voids": first.run_id, "reason": "a wrong file"}
+    writer.remove(first)
+    defined = {"pipeline": "p", "aggregates": EXACT}
+    writer.run(policy(FIELDS), {}, pipeline=defined, replaces=writer.refs(first), **void)
+    assert "V064" in writer.codes()
+
+
 ROLLED: dict[str, Any] = {"fleet": {**EXACT["fleet"], "rollups": [[]]}}
 
 

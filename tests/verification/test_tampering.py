@@ -69,6 +69,7 @@ def test_the_public_key_alone_verifies(writer: OutputWriter, tmp_path: Path) -> 
     with pytest.raises(VerificationError) as caught:
         verify(writer.output, public_key=tmp_path / "public.pem")
     assert "V004" in [finding.code for finding in caught.value.findings]
+    assert (caught.value.code, caught.value.exit_code) == ("E101", 1)
 
 
 def test_the_end_of_the_chain_is_warned_about(writer: OutputWriter) -> None:

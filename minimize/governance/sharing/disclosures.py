@@ -147,9 +147,8 @@ def summarize_share(
 
 def reasons_of_tenants(share: ResolvedShare, tenants: TenantFilter) -> Iterator[RefusalReason]:
     """The reasons to withhold rows of some tenants."""
-    independent = share.recipient.standing == "independent_controller"
     for word, (count, rows) in tenants.withheld_counts().items():
-        yield tenant_reason(word, count, rows, independent=independent)
+        yield tenant_reason(word, count, rows, share.recipient, share.party.function)
 
 
 def _reasons_of_records(stats: PayloadStats, tenants: TenantFilter, *, fold: bool) -> Iterator[RefusalReason]:
@@ -162,7 +161,8 @@ def _reasons_of_records(stats: PayloadStats, tenants: TenantFilter, *, fold: boo
         )
     if stats.rejected:
         message = "these rows lack a required field, or contain a forbidden path"
-        yield rule_reason("incomplete", message, rows=stats.rejected.total())
+        hint = "Run `minimize run` with this data: the quarantine counts the faults by field."
+        yield rule_reason("incomplete", message, rows=stats.rejected.total(), hint=hint)
 
 
 def _affected_tenants(stats: PayloadStats, tenants: TenantFilter, closed: int, *, fold: bool) -> int | None:

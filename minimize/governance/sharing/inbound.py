@@ -221,14 +221,14 @@ class _InboundRequest:
 
     def consent_reasons(self, data: Any, when: datetime, now: datetime, rows: int) -> list[RefusalReason]:
         """The reasons why no record's tenant consented."""
-        independent = self.party.recipient.standing == "independent_controller"
+        recipient, function = self.party.recipient, self.party.function
         row_consents = self._consents_of_rows(data, when, now)
         if row_consents is None or not len(row_consents.places):
-            return [tenant_reason("none", None, rows, independent=independent)]
+            return [tenant_reason("none", None, rows, recipient, function)]
         reasons = row_consents.reasons.fill_null("not_yet").value_counts().to_pylist()
         counts = row_consents.tenants
         return [
-            tenant_reason(each["values"], counts.get(each["values"], 0), each["counts"], independent=independent)
+            tenant_reason(each["values"], counts.get(each["values"], 0), each["counts"], recipient, function)
             for each in sorted(reasons, key=lambda reason: str(reason["values"]))
         ]
 

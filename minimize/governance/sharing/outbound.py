@@ -385,10 +385,10 @@ def explain_share(
                 contract = consents.agreements.contract_on(recipient, tenant, now.date(), now)
                 fields = tuple(key for key in named if contract is not None and contract.permits(key))
             verdict = ConsentCheck(party.recipient, function, fields, consents, (now,))([tenant])[tenant]
-        consent, independent = verdict.consent, party.recipient.standing == "independent_controller"
+        consent = verdict.consent
         gaps = _tenant_gaps(party.recipient, manifest, fields, tenant, consents, now)
         words = dict.fromkeys(word for word in (verdict.refusal, *gaps) if word is not None)
-        reasons += [tenant_reason(word, 1, None, independent=independent) for word in words]
+        reasons += [tenant_reason(word, 1, None, party.recipient, function) for word in words]
     return ShareExplanation(
         recipient=recipient,
         function=function,

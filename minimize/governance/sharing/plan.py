@@ -394,7 +394,7 @@ def _withheld_reasons(composed: RecipientPolicy, share: ResolvedShare) -> Iterat
     elif not composed.sent_fields:
         yield from composed.withheld_reasons(None)
     if not composed.sent_fields:
-        yield rule_reason("nothing_left", "policy, manifest and contract together permit no field")
+        yield rule_reason("nothing_left", "policy, recipient and contract together permit no field")
 
 
 def _category_reasons(planned_: SharePlan, plan: Plan, limits: tuple[str | None, ...]) -> Iterator[RefusalReason]:
@@ -405,7 +405,9 @@ def _category_reasons(planned_: SharePlan, plan: Plan, limits: tuple[str | None,
         culprits = [
             key for key, each in plan.fields.items() if model_module.exceeds(each.category or "aggregated", limit)
         ]
-        yield rule_reason("category", f"the payload is {category}; the limit is {limit}", fields=culprits)
+        hint = "Request other fields, or coarsen these in the policy or in the file of the recipient."
+        message = f"the payload is {category}, but must be {limit} at most"
+        yield rule_reason("category", message, fields=culprits, hint=hint)
 
 
 def _check_technique_inputs(composed: RecipientPolicy, share: ResolvedShare) -> None:

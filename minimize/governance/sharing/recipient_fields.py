@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from minimize.errors import RefusalReason
@@ -72,6 +73,18 @@ class FieldDecision(JsonResult):
     json_names = "form why rule"
 
 
+_WITHHELD_HINTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "outside_manifest": "Request other fields: those of the function are in the file of the recipient.",
+        "outside_contract": "Request other fields, or record a contract that permits it.",
+        "outside_policy": "Request other fields: `minimize plan PIPELINE` shows what the policy releases.",
+        "unaskable": "Release the column that its `collect_if` reads, or request other fields.",
+        "no_connector": "Call `minimize.share` with `connector=`: only a program can pass a secret on.",
+    }
+)
+"""What to do about a requested field that is withheld, by rule."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecipientPolicy:
     """The policy of a payload, and the decision on each field of the policy and the manifest."""
@@ -104,7 +117,8 @@ class RecipientPolicy:
             if decision.rule is not None and decision.rule != "not_asked":
                 by_rule.setdefault(decision.rule, []).append(decision)
         for rule, decisions in by_rule.items():
-            yield rule_reason(rule, decisions[0].why, fields=[decision.key for decision in decisions])
+            hint = _WITHHELD_HINTS.get(rule, "")
+            yield rule_reason(rule, decisions[0].why, fields=[decision.key for decision in decisions], hint=hint)
 
 
 def compose_policy(
@@ -176,7 +190,7 @@ class _FieldDecider:
         if self.requested is not None and key not in self.requested:
             return FieldDecision(key, None, "it was not requested", "not_asked")
         if passes and not self.connected:
-            return FieldDecision(key, None, "it requires a connector, and none was given", "no_connector")
+            return FieldDecision(key, None, "it is passed to a connector alone, and none was given", "no_connector")
         return FieldDecision(key, PASSTHROUGH if passes else "", f"{function.name} sends it")
 
     def _absent(self, *, passes: bool) -> str:
@@ -186,7 +200,7 @@ class _FieldDecider:
 
 
 def _outside_manifest(key: str, function: Function) -> FieldDecision:
-    return FieldDecision(key, None, f"the manifest's {function.name} does not send it", "outside_manifest")
+    return FieldDecision(key, None, f"the function {function.name} does not send it", "outside_manifest")
 
 
 def _unreleased_field(field: Field) -> Field:

@@ -186,7 +186,7 @@ def test_a_withdrawal_while_the_payload_is_made_stops_it(
     with pytest.raises(NotPermitted) as caught:
         sender.share(data, clock=None, to=None if to is None else sender.folder / to)
     ended = caught.value.reasons[0]
-    assert (ended.rule, ended.tenants, ended.rows) == ("consent_ended", 1, 1)
+    assert (ended.rule, ended.code, ended.tenants, ended.rows) == ("consent_ended", "N052", 1, 1)
     assert recorded(sender) == []
     assert [*sender.folder.glob("*pay*"), *sender.folder.glob(".sharing*")] == []
 
