@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.certificate import Certificate
-from minimize.cli.access import access_group as access
 from minimize.cli.main import load_command
-from minimize.cli.serve import serve_command as serve
 from minimize.server.api_tokens import create_token
 from minimize.server.request import LARGEST_REQUEST, ReadRequest, parse_request
 from minimize.server.server import ListenOptions, running_server
@@ -29,13 +28,17 @@ UNIT = ROOT / "docs" / "server" / "minimize-server.service"
 FRONT = ROOT / "docs" / "server" / "nginx.conf"
 
 
-SHELL = PAGE.partition("```sh\n")[2].partition("```")[0]
+SHELL = "\n".join(re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
 STARTED = UNIT.read_text().replace("\\\n", " ").partition("ExecStart=")[2].partition("\n")[0]
+
+
+COMMON = CliRunner().invoke(load_command("help"), ["options"]).output
+"""The help of the options that many commands share."""
 
 
 def calls(text: str, program: str) -> Iterator[list[str]]:
     """The words of each call of a program."""
-    for part in text.replace("&&", "\n").splitlines():
+    for part in re.split(r"&&|[;|]| & |\n", re.sub(r"\d?>+ *(?:&\d|\S+)", "", text)):
         words = shlex.split(part, comments=True)
         if words and words[0].rpartition("/")[2] == program:
             yield words[3:] if words[1].startswith("--") else words[1:]
@@ -46,8 +49,9 @@ def test_commands_have_the_options_that_they_are_called_with(text: str) -> None:
     found = list(calls(text, "minimize"))
     assert "serve" in [words[0] for words in found]
     for words in found:
-        command, before = (serve, []) if words[0] == "serve" else (access, words[1:2])
-        said = CliRunner().invoke(command, [*before, "--help"]).output
+        command = load_command(words[0])
+        before = words[1:2] if isinstance(command, click.Group) else []
+        said = CliRunner().invoke(command, [*before, "--help"]).output + COMMON
         assert all(word in said for word in words if word.startswith("--"))
 
 
@@ -58,8 +62,10 @@ def test_help_shows_an_example() -> None:
 
 
 def test_python_in_it_is_python_and_requests_are_requests() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    ast.parse(code)
+    snippets = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert snippets
+    for snippet in snippets:
+        ast.parse(snippet)
     request = re.search(r'`(\{"read".*?\})`', PAGE)
     assert request is not None
     assert isinstance(parse_request(request[1].encode()), ReadRequest)

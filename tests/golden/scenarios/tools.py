@@ -31,6 +31,7 @@ def steps(session: Session) -> None:
 
     for shell in ("bash", "zsh", "fish"):
         session.run(f"completion {shell}")
+    session.run("help options")
     session.run("sample usage_events --rows 40 --date 2026-11-24 --output generated --format ndjson --json")
     session.run(
         "sample device_telemetry --rows 40 --seed 7 --date 2026-11-24 --output generated --format parquet --json"
