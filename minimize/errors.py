@@ -145,7 +145,7 @@ class MinimizeError(Exception):
         ...     minimize.apply(policy, None)
         ... except minimize.MinimizeError as error:
         ...     print(error.code, error.exit_code, [each.code for each in error.findings])
-        E201 2 ['P004', 'P005']
+        E201 2 ['P004']
     """
 
     exit_code: ClassVar[int] = 2

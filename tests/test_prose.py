@@ -28,6 +28,14 @@ DENIED: Final = re.compile(
 MOST_PER_THOUSAND: Final = {"pages": 1.0, "messages": 1.0, "docstrings": 1.0}
 LONGEST_AVERAGE: Final = 20
 """Words per sentence of a page, on average."""
+HABITS: Final[dict[str, tuple[str, float, float]]] = {
+    "an example": (r"for example|such as", 2.5, 100),
+    "you": (r"your?s?", 7.5, 100),
+    "of": (r"of", 0, 24),
+    "too at the end": (r"(?<=, )too", 0, 0),
+    "a word out of use": (r"in force|in clear|nevertheless|at once|by itself", 0, 0.15),
+}
+"""Habits of writing: the words that show them, with the fewest and the most per 1,000 words of the README and the documentation."""
 _BLOCK = re.compile(r"```.*?```|<!--.*?-->|^\s*(?:\||#).*?$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -86,6 +94,32 @@ def test_texts_have_few_words_of_the_dialect(kind: str) -> None:
 def test_sentences_of_a_page_are_short(page: Path) -> None:
     lengths = [len(sentence.split()) for sentence in _SENTENCE.split(prose(page)) if len(sentence.split()) > 2]
     assert sum(lengths) <= LONGEST_AVERAGE * len(lengths), f"{sum(lengths) / len(lengths):.1f} words per sentence"
+
+
+def per_thousand(habit: str, text: str) -> float:
+    """How often a habit is found in 1,000 words."""
+    return 1000 * len(re.findall(rf"\b(?:{HABITS[habit][0]})\b", text, re.IGNORECASE)) / len(text.split())
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_the_documentation_is_written_for_its_reader(habit: str) -> None:
+    _, fewest, most = HABITS[habit]
+    pages = [page for page in PAGES if page.name not in ("CHANGELOG.md", "CONTRIBUTING.md")]
+    assert fewest <= per_thousand(habit, "\n".join(map(prose, pages))) <= most
+
+
+@pytest.mark.parametrize(
+    ("habit", "text", "count"),
+    [
+        ("an example", "For example, a name such as Ann", 2),
+        ("you", "You see yours; youth", 2),
+        ("of", "The end of the list, often", 1),
+        ("too at the end", "It is too long, too.", 1),
+        ("a word out of use", "The setting in force stops by itself.", 2),
+    ],
+)
+def test_a_habit_is_found_in_whole_words(habit: str, text: str, count: int) -> None:
+    assert per_thousand(habit, text) == pytest.approx(1000 * count / len(text.split()))
 
 
 @pytest.mark.parametrize(

@@ -561,4 +561,4 @@ def _quarantine_limit(context: ReportContext) -> float | None:
     if context.pipeline is None:
         return None
     limits = context.pipeline.quarantine
-    return min((each for each in (limits.fail_above, limits.stop_above) if each is not None), default=None)
+    return min((each for each in (limits.warning_share, limits.highest_share) if each is not None), default=None)

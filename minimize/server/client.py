@@ -58,7 +58,7 @@ class DatasetReader:
 
         >>> import minimize
         >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
-        >>> with minimize.open("out/device_telemetry", user="analyst@example.com") as reader:
+        >>> with minimize.open_dataset("out/device_telemetry", user="analyst@example.com") as reader:
         ...     rows = sum(batch.num_rows for batch in reader.batches(columns=["model"], purpose="service_maintenance"))
         >>> rows > 0
         True

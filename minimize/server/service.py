@@ -271,7 +271,7 @@ def open_dataset(
 
         >>> import minimize
         >>> receipt = minimize.run("pipelines/device_telemetry", date=day)
-        >>> with minimize.open("out/device_telemetry", user="analyst@example.com") as reader:
+        >>> with minimize.open_dataset("out/device_telemetry", user="analyst@example.com") as reader:
         ...     table = reader.read(columns=["model", "os_version"], purpose="service_maintenance")
         >>> table.column_names
         ['model', 'os_version']

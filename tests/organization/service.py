@@ -124,7 +124,7 @@ def build_service(folder: Path, pipelines: Iterable[str] = PIPELINES) -> Service
     for name in {*names, *_policy_folders(names), "recipients"}:
         shutil.copytree(CHECKOUT / "pipelines" / name, service.pipelines / name)
     for path in service.pipelines.glob("*/pipeline.yaml"):
-        path.write_text(path.read_text().replace("fail_above: 0.01", "fail_above: 0.4"))
+        path.write_text(path.read_text().replace("warn_above: 0.01", "warn_above: 0.4"))
     (folder / "metrics").mkdir()
     (service.pipelines / "minimize.yaml").write_text(CONFIGURATION)
     write_keyring(service.keys, KEYS)

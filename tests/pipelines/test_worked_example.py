@@ -71,7 +71,7 @@ aggregates:
     suppress: {below: 10, counting: device_id}
     per_subject: {rows: 5}
     late: 2d                                       # an event day is published once, when its late rows are in
-quarantine: {fail_above: 0.01}
+quarantine: {warn_above: 0.01}
 """
 SETTINGS = """\
 tenant_id,subject,setting,value,holder,valid_from,recorded_at

@@ -83,15 +83,15 @@ def test_an_empty_private_file_of_a_killed_process_is_used(tmp_path: Path) -> No
     with create_private_file(tmp_path / "list") as file:
         file.write(b"whole")
     assert (tmp_path / "list").read_bytes() == b"whole"
-    with pytest.raises(OutputError, match="File exists"):
+    with pytest.raises(OutputError, match="a file or folder already exists"):
         create_private_file(tmp_path / "list")
 
 
 def test_an_empty_file_that_is_being_written_or_public_is_not_used(tmp_path: Path) -> None:
-    with create_private_file(tmp_path / "list"), pytest.raises(OutputError, match="File exists"):
+    with create_private_file(tmp_path / "list"), pytest.raises(OutputError, match="a file or folder already exists"):
         create_private_file(tmp_path / "list")
     (tmp_path / "public").touch(0o644)
     (tmp_path / "link").symlink_to(tmp_path / "list")
     for name in ("public", "link"):
-        with pytest.raises(OutputError, match="File exists"):
+        with pytest.raises(OutputError, match="a file or folder already exists"):
             create_private_file(tmp_path / name)
