@@ -35,7 +35,7 @@ HABITS: Final[dict[str, tuple[str, float, float]]] = {
     "too at the end": (r"(?<=, )too", 0, 0),
     "a word out of use": (r"in force|in clear|nevertheless|at once|by itself", 0, 0.15),
 }
-"""Habits of writing: the words that show them, with the fewest and the most per 1,000 words of the README and the documentation."""
+"""Habits of writing: the words that show them, with the fewest and the most per 1,000 words of the documentation."""
 _BLOCK = re.compile(r"```.*?```|<!--.*?-->|^\s*(?:\||#).*?$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
