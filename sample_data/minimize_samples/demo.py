@@ -188,7 +188,9 @@ def _record_decisions(folder: Path, since: datetime, now: datetime) -> None:
             evidence = document_evidence(document)
             with _acting_as(OFFICER):
                 if recipient.contract is not None and recipient.standing == "independent_controller":
-                    contract = NewContract(tenant, name, f"C-{name}", offered=True, document=document)
+                    contract = NewContract(
+                        tenant, name, f"C-{name}", from_=since.date(), offered=True, document=document
+                    )
                     record_contract(contract, workspace, now)
                 for requirement in recipient.functions[function].requires:
                     confirm_prerequisite(tenant, name, requirement, workspace, now, evidence=evidence)

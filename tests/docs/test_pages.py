@@ -19,7 +19,7 @@ from minimize.keys.discovery import create_keyring
 from tests.docs.pages import ROOT, Reader, invisible_blocks, path_with_ours, without_invisible
 
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")]
-BLOCK = re.compile(r"^(?:```(?:sh|python|text)$|<!--- invisible-code-block: (?:sh|python)$)", re.MULTILINE)
+BLOCK = re.compile(r"^(?: *```(?:sh|python|text)$|<!--- invisible-code-block: (?:sh|python)$)", re.MULTILINE)
 """What begins a block that is run, or held against what was printed."""
 
 
