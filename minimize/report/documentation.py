@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from minimize.errors import redact_errors
@@ -36,7 +36,8 @@ from minimize.report.catalogue import (
 )
 from minimize.results import JsonResult, json_member
 from minimize.techniques import TECHNIQUES
-from minimize.times import duration_text, time_text
+from minimize.text import count_noun
+from minimize.times import duration_text, minute_text, time_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,12 +345,16 @@ def activity_terms(activity: ActivityEntry) -> TermList:
     )
 
 
+def _minute(time: str) -> str:
+    return minute_text(datetime.fromisoformat(time))
+
+
 def _publication_texts(activity: ActivityEntry) -> Iterator[str]:
     ran = activity.ran
     if ran is None:
         yield "nothing published yet"
         return
-    yield f"{ran.receipts} receipts ({', '.join(ran.kinds)}), {ran.first} to {ran.last}"
+    yield f"{count_noun(ran.receipts, 'receipt')} ({', '.join(ran.kinds)}), {_minute(ran.first)} to {_minute(ran.last)}"
     if ran.dates:
         yield f"dates {ran.dates}"
     yield f"last policy: {ran.policy}" + ("" if ran.as_today else " (changed since)")

@@ -326,6 +326,10 @@ class BoundFacts:
     proven: bool | None
 
 
+MOST_KNOWN_FIELDS: Final = 12
+"""The measured fields that a sentence names at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class RiskFacts:
     """What can still be learned from the records in force. `k` and `k_of_rows` are exact, because they name no combination."""
@@ -353,6 +357,13 @@ class RiskFacts:
     """The bound of the pipeline in words; empty without one."""
     bound_by_date: tuple[BoundFacts, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def known_fields(self) -> str:
+        """The measured fields as text, which ends with how many follow if there are many."""
+        names = self.quasi_identifiers
+        more = [f"and {len(names) - MOST_KNOWN_FIELDS} more"] if len(names) > MOST_KNOWN_FIELDS else []
+        return ", ".join([*names[:MOST_KNOWN_FIELDS], *more])
 
 
 @dataclass(frozen=True, slots=True)

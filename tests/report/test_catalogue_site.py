@@ -218,6 +218,22 @@ def test_names_with_markup_stay_text(project: Project) -> None:
     assert [each["title"] for each in entries if "alert" in each["title"]] == [key]
 
 
+def test_the_search_shows_no_characters_that_reverse_text(project: Project) -> None:
+    project.policy({"x": {"type": "string", "about": "\u202egnp.exe\u2066", "do": "keep"}})
+    assert not [name for name, page in site(project.folder).items() if re.search("[\u202a-\u202e\u2066-\u2069]", page)]
+
+
+def test_names_between_backticks_are_code(project: Project) -> None:
+    for name, page in site(project.folder).items():
+        assert "`" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL), name
+
+
+def test_the_record_counts_receipts_and_has_times_to_the_minute(project: Project) -> None:
+    project.records(events(20))
+    project.run(at=AT)
+    assert re.search(r"1 receipt \(run 1\), [0-9-]{10} [0-9:]{5} UTC to", site(project.folder)["record.html"])
+
+
 def test_five_hundred_fields_fit_on_a_page(project: Project) -> None:
     project.policy({f"field_{number}": {"type": "string", "do": "keep"} for number in range(500)})
     pages = site(project.folder)
