@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Final
 
 from minimize.errors import redact_errors
@@ -37,7 +37,7 @@ from minimize.report.catalogue import (
 from minimize.results import JsonResult, json_member
 from minimize.techniques import TECHNIQUES
 from minimize.text import count_noun
-from minimize.times import duration_text, minute_text, time_text
+from minimize.times import duration_text, time_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +346,8 @@ def activity_terms(activity: ActivityEntry) -> TermList:
 
 
 def _minute(time: str) -> str:
-    return minute_text(datetime.fromisoformat(time))
+    """A time in UTC, as in the receipt, for readers: to the minute."""
+    return f"{time[:16].replace('T', ' ')} UTC"
 
 
 def _publication_texts(activity: ActivityEntry) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Self
 from minimize.results import OMIT_IF_EMPTY, JsonResult, json_object
 from minimize.runs.releases import older_text
 from minimize.techniques.base import RESIDUAL_ORDER
+from minimize.text import join_names
 
 ROUNDING_STEP: Final = 5
 
@@ -326,10 +327,6 @@ class BoundFacts:
     proven: bool | None
 
 
-MOST_KNOWN_FIELDS: Final = 12
-"""The measured fields that a sentence names at most."""
-
-
 @dataclass(frozen=True, slots=True)
 class RiskFacts:
     """What can still be learned from the records in force. `k` and `k_of_rows` are exact, because they name no combination."""
@@ -360,10 +357,8 @@ class RiskFacts:
 
     @property
     def known_fields(self) -> str:
-        """The measured fields as text, which ends with how many follow if there are many."""
-        names = self.quasi_identifiers
-        more = [f"and {len(names) - MOST_KNOWN_FIELDS} more"] if len(names) > MOST_KNOWN_FIELDS else []
-        return ", ".join([*names[:MOST_KNOWN_FIELDS], *more])
+        """The measured fields as text; of many, the first and the number of the others."""
+        return join_names(self.quasi_identifiers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ def test_an_output_whose_ledger_is_gone_is_not_an_error(project: Project, monkey
     project.run(at=AT)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "gone.db"))
     pages = site(project.folder)
-    assert "The ledger does not exist" in pages["datasets/checkins.html"]
+    assert "The ledger does not exist, but the output has 1 receipt." in pages["datasets/checkins.html"]
     assert not (project.folder / "gone.db").exists()
 
 
