@@ -87,9 +87,9 @@ def sample_command(
     return WrittenFiles(with_write_errors(out, request), prefix="")
 
 
-def _check_word(kind: str, word: str, known: Sequence[str]) -> None:
-    if word not in known:
-        hint = did_you_mean(word, known, f"Use one of: {', '.join(known)}." if len(known) > 25 else "")
+def _check_word(kind: str, word: str, choices: Sequence[str]) -> None:
+    if word not in choices:
+        hint = did_you_mean(word, choices, f"Use one of: {', '.join(choices)}." if len(choices) > 25 else "")
         raise ConfigurationError(f"unknown {kind} `{word}`", code=USAGE_ERROR, hint=hint)
 
 
