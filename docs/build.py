@@ -33,7 +33,8 @@ def build(target: Path = TARGET) -> Path:
         if page.parent.name == "notebooks":
             executed(page, place)
         elif page.suffix == ".md":
-            place.write_text(with_figure(page.read_text(), "../" * len(page.relative_to(HERE).parent.parts)))
+            depth = len(page.relative_to(HERE).parent.parts)
+            place.write_text(within_site(with_figure(page.read_text(), "../" * depth), depth))
         else:
             shutil.copy(page, place)
     (pages / "service.svg").write_text(service_svg())
@@ -95,6 +96,17 @@ def with_figure(text: str, root: str) -> str:
     )
     picture = f'<figure class="service" markdown>\n![{ALTERNATIVE}]({root}service.svg)\n</figure>\n'
     return text.replace(figure, picture) if figure else text
+
+
+def within_site(text: str, depth: int) -> str:
+    """A page whose links to files that the site does not have are plain text.
+
+    Takes the number of folders that the page is below the folder of all pages.
+
+    >>> within_site("[`a`](../../pipelines/a.yaml) [b](../b.md)", 1)
+    '`a` [b](../b.md)'
+    """
+    return re.sub(rf"\[([^\]\n]+)\]\((?:\.\./){{{depth + 1},}}[^)\n]*\)", r"\1", text)
 
 
 def command_entries(names: Iterable[str]) -> str:

@@ -33,6 +33,20 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
     return f"{format_number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
+MOST_JOINED: Final = 12
+"""The names that a sentence has at most."""
+
+
+def join_names(names: Sequence[str]) -> str:
+    """The names with commas; of many, the first and the number of the others.
+
+    >>> join_names(["a", "b"]), join_names([*"abcdefghijklmn"])[-18:]
+    ('a, b', 'j, k, l and 2 more')
+    """
+    more = f" and {len(names) - MOST_JOINED} more" if len(names) > MOST_JOINED else ""
+    return ", ".join(names[:MOST_JOINED]) + more
+
+
 def brief_number(number: float) -> str:
     """A number with two significant digits.
 

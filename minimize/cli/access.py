@@ -18,6 +18,7 @@ from minimize.governance.grants import NewGrant, adopt_access, answer_grant, exp
 from minimize.ledger import current_actor
 from minimize.results import LintResult, Listing, Printable, ResultAt
 from minimize.server.api_tokens import confirm_api_token, issue_api_token, list_api_tokens, revoke_api_token
+from minimize.text import similar_words
 from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def explain_command(
     Prints the columns, rows and forms, step by step. Exits with 3 if USER may not. Pass --pipeline: its plan has the columns.
     Instead of DATASET you can pass a permission such as settings/set.
     """
-    if workspace.pipeline is None and dataset not in PERMISSIONS:
+    if workspace.pipeline is None and dataset not in PERMISSIONS and not similar_words(dataset, PERMISSIONS):
         raise click.UsageError("no pipeline. Pass --pipeline PIPELINE: its plan lists the columns.")
     account = UserAccount(user, frozenset(groups))
     return explain_access(workspace, account, dataset, columns or None, now, **question)

@@ -16,6 +16,7 @@ from minimize.cli.options import (
     DataPathParameter,
     TableName,
 )
+from minimize.cli.printing import with_write_errors
 from minimize.cli.verb import examples, verb
 from minimize.interop import export_formats, import_formats
 from minimize.interop.convert import export_document, import_into, import_policy
@@ -76,7 +77,7 @@ def export_command(
     if to is None:
         click.echo(text, nl=False)
     else:
-        Path(to).write_text(text, encoding="utf-8")
+        with_write_errors(to, Path(to).write_text, text, "utf-8")
         click.echo(f"wrote {to}")
 
 

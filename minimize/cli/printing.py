@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from minimize.errors import ConfigurationError, Finding
+from minimize.errors import SYSTEM_ERROR, ConfigurationError, Finding, describe_os_error
 from minimize.pages import Table
 from minimize.results import AlternativeText, Line, Printable
 from minimize.text import TERMINAL_NAMES, single_line
@@ -21,6 +21,7 @@ from minimize.text import TERMINAL_NAMES, single_line
 if TYPE_CHECKING:
     from minimize.runs.execution import ProgressCallback
 
+T = TypeVar("T")
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 60, 100, 120
 
 
@@ -92,11 +93,31 @@ def progress_bar() -> Iterator[ProgressCallback]:
 
 
 def write_page(result: Printable, file: str, page: str) -> Printable:
-    """Writes an HTML page of a result. A new file is readable only by its owner. Returns the result; its text names the file."""
-    path = Path(file)
+    """Writes an HTML page of a result. Returns the result; its text names the file."""
+    save_page(file, page)
+    return AlternativeText(result, [f"wrote {file}"])
+
+
+def save_page(file: str, page: str) -> None:
+    """Writes an HTML page. A new file is readable only by its owner.
+
+    Raises ConfigurationError for a file that is no page, and for one that cannot be written.
+    """
+    with_write_errors(file, _save_page, Path(file), page)
+
+
+def with_write_errors(place: str, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of the work. Raises ConfigurationError that names the place for an error of the operating system."""
+    try:
+        return work(*arguments)
+    except OSError as error:
+        reason, hint = describe_os_error(error)
+    raise ConfigurationError(f"{place} cannot be written: {reason}", code=SYSTEM_ERROR, hint=hint)
+
+
+def _save_page(path: Path, page: str) -> None:
     if path.is_file() and path.stat().st_size and not path.read_bytes()[:64].lstrip().startswith(b"<"):
         hint = "Pass the name of a new file, or of an earlier page."
-        raise ConfigurationError(f"{file} is not an HTML page, so it is not overwritten", hint=hint)
+        raise ConfigurationError(f"{path} is not an HTML page, so it is not overwritten", hint=hint)
     path.touch(mode=0o600)
     path.write_text(page, encoding="utf-8")
-    return AlternativeText(result, [f"wrote {file}"])

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ from minimize.cli.options import (
     SETTINGS_OR_LEDGER_HELP,
     DataPathParameter,
 )
-from minimize.cli.printing import write_page
+from minimize.cli.printing import save_page, write_page
 from minimize.cli.verb import examples, verb
 from minimize.pages import html_page
 from minimize.report import create_report
@@ -58,7 +57,7 @@ def report_command(output: str, html: str | None, tables: tuple[str, ...], **arg
     report = create_report(output, tables=tables, **arguments)
     if html is None:
         return report
-    Path(html).write_text(report.html(), encoding="utf-8")
+    save_page(html, report.html())
     return AlternativeText(report, [report, f"  page            {html}"])
 
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import click
 
 from minimize.cli.options import OPTIONS
+from minimize.cli.printing import with_write_errors
+from minimize.cli.usage_errors import USAGE_ERROR
 from minimize.cli.verb import examples, verb
+from minimize.errors import ConfigurationError
 from minimize.results import Printable, WrittenFiles
+from minimize.text import did_you_mean
+
+DEMO: Final = "demo"
+"""The name of the invented organization, next to the names of samples."""
+LEAST_DEMO_ROWS: Final = 200
+"""With fewer records, the user and the devices that the organization names may have none."""
 
 
 @examples(
@@ -67,13 +77,27 @@ def sample_command(
     apple_push_commands           apple_volume_purchase_sync  apple_device_enrollment_sync
     google_android_management_sync  jamf_compliance           threat_defense_threat_state
     """
-    from minimize_samples import generate
+    from minimize_samples import FORMATS, NAMES, generate
 
-    if name == "demo":
-        from minimize_samples.demo import create_demo
+    _check_word("NAME", name, (DEMO, *NAMES))
+    _check_word("`--format`", arguments["format"], FORMATS)
+    if name == DEMO:
+        return _write_demo(out, now, rows, dates)
+    request = partial(generate, name, out=out, rows=10_000 if rows is None else rows, dates=dates, **arguments)
+    return WrittenFiles(with_write_errors(out, request), prefix="")
 
-        chosen = {} if rows is None else {"rows": rows}
-        return create_demo(out, now=now, day=max(dates, default=None), **chosen)
-    return WrittenFiles(
-        generate(name, out=out, rows=10_000 if rows is None else rows, dates=dates, **arguments), prefix=""
-    )
+
+def _check_word(kind: str, word: str, choices: Sequence[str]) -> None:
+    if word not in choices:
+        hint = did_you_mean(word, choices, f"Use one of: {', '.join(choices)}." if len(choices) > 25 else "")
+        raise ConfigurationError(f"unknown {kind} `{word}`", code=USAGE_ERROR, hint=hint)
+
+
+def _write_demo(out: str, now: datetime, rows: int | None, dates: Sequence[date]) -> Printable:
+    from minimize_samples.demo import create_demo
+
+    if rows is not None and rows < LEAST_DEMO_ROWS:
+        message = f"`--rows` must be a whole number from {LEAST_DEMO_ROWS} for {DEMO}"
+        raise ConfigurationError(message, code=USAGE_ERROR, hint="Its user and devices need records.")
+    chosen = {} if rows is None else {"rows": rows}
+    return with_write_errors(out, partial(create_demo, out, now=now, day=max(dates, default=None), **chosen))

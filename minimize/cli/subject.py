@@ -425,6 +425,8 @@ def correct_command(
     If you have an access file, only a privacy officer may do this, and another person must approve it (`subject approve`)
     before any value changes.
     """
+    if any("=" not in each for each in values):  # the text may be a value, so it is not named
+        raise click.UsageError("`--set` needs a field and its value. Pass FIELD=VALUE, or FIELD= for null.")
     corrected = {name: value or None for name, _, value in (each.partition("=") for each in values)}
     return correct_subject(
         DataSubject(id_, tenant),

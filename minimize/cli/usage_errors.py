@@ -98,7 +98,7 @@ def _parameter(parameter: click.Parameter | None, ctx: click.Context | None) -> 
         return "the value"
     if isinstance(parameter, click.Option):
         return f"`{max(parameter.opts, key=len)}`"
-    return (parameter.metavar or str(parameter.name)).upper()
+    return (parameter.metavar or str(parameter.name).rstrip("_")).upper()
 
 
 def _own_text(error: click.ClickException) -> tuple[str, str]:

@@ -30,7 +30,15 @@ from minimize.errors import ConfigurationError, redact_errors
 from minimize.pages import Block, Section, Table, html_fragment
 from minimize.results import OMIT_IF_EMPTY, JsonResult, Line
 from minimize.sources.memory import read_memory
-from minimize.text import brief_number, count_noun, did_you_mean, format_number, labelled_lines, percent_text
+from minimize.text import (
+    brief_number,
+    count_noun,
+    did_you_mean,
+    format_number,
+    join_names,
+    labelled_lines,
+    percent_text,
+)
 
 Names = Sequence[str]
 _INFINITE: Final = "infinite"
@@ -207,7 +215,9 @@ class Risk(JsonResult):
     def document(self) -> Section:
         """The figures as a page."""
         sections: list[Block] = [
-            Section(table.caption, (Table("", table.head, table.rows, table.numbers),)) for table in self.tables()
+            Section(table.caption, (Table("", table.head, table.rows, table.numbers),))
+            for table in self.tables()
+            if table
         ]
         return Section("How unique are the people in this data?", (*self._paragraphs(), *sections))
 
@@ -222,7 +232,7 @@ class Risk(JsonResult):
             "table",
             f"{count_noun(self.records, 'record')} of {persons}{'' if self.person else ' (each record is one)'}",
         )
-        yield "combinations", f"{format_number(self.combinations)} of {', '.join(self.quasi_identifiers)}"
+        yield "combinations", f"{format_number(self.combinations)} of {join_names(self.quasi_identifiers)}"
         if self.k is None:
             yield "k", "none: there are no records"
             return

@@ -25,7 +25,7 @@ from minimize.records import RECORDS
 from minimize.results import JsonResult, Line, json_member
 from minimize.runs.inspection import make_plan
 from minimize.stores import parse_output_location
-from minimize.text import did_you_mean
+from minimize.text import did_you_mean, did_you_mean_any, similar_words
 from minimize.times import seconds_text
 from minimize.workspace import Workspace
 
@@ -177,6 +177,9 @@ def explain_access(
     access, job = workspace.required_access, workspace.loaded_pipeline
     pipeline = dataset.partition("/")[0]
     if job is None or job.pipeline != pipeline:
+        close = similar_words(dataset, PERMISSIONS)
+        if close:
+            raise PolicyError(f"unknown permission `{dataset}`", hint=did_you_mean_any(close))
         raise PolicyError(f"unknown pipeline `{pipeline}`", hint="Pass --pipeline.")
     names = {"purpose": purpose, "incident": incident}
     request = plan_access_request(make_plan(job), dataset, columns, **names, operation=operation)

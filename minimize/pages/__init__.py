@@ -224,7 +224,7 @@ def render_page(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(values) + "\n"
 
 
-def _without_controls(value: Any) -> Any:
+def without_controls(value: Any) -> Any:
     """A text without characters that control a terminal or the direction of text; other values unchanged."""
     if not isinstance(value, str) or value.isprintable() or hasattr(value, "__html__"):
         return value
@@ -242,17 +242,17 @@ def _rich_text(value: Any) -> Any:
         return value
     parts, end = [], 0
     for match in _RICH_PARTS.finditer(value):
-        parts.append(Markup.escape(_without_controls(value[end : match.start()])))
+        parts.append(Markup.escape(without_controls(value[end : match.start()])))
         parts.append(_rich_part(match))
         end = match.end()
-    return Markup("").join([*parts, Markup.escape(_without_controls(value[end:]))])
+    return Markup("").join([*parts, Markup.escape(without_controls(value[end:]))])
 
 
 def _rich_part(match: re.Match[str]) -> Any:
     from markupsafe import Markup
 
     if match["code"]:
-        return Markup("<code>{}</code>").format(_without_controls(match["code"]))
+        return Markup("<code>{}</code>").format(without_controls(match["code"]))
     name, _, digits = match["digest"].partition(":")
     template = Markup('<details class="digest"><summary>{}</summary>{}</details>')
     return template.format(f"{name}:{digits[:_DIGEST_LENGTH]}…", match["digest"])
@@ -273,7 +273,7 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_without_controls,
+        finalize=without_controls,
     )
     environment.filters |= {
         "rich": _rich_text,

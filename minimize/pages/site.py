@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from minimize.pages import render_page
+from minimize.pages import render_page, without_controls
 from minimize.text import json_text
 
 _ESCAPES: Final = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
@@ -24,7 +24,9 @@ def render_site_page(template: str, **values: Any) -> str:
 
     script = _script()
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    data = _embedded_json({"search": values.pop("search", None)})
+    search = values.pop("search", None)
+    entries = search and [{name: without_controls(text) for name, text in entry.items()} for entry in search]
+    data = _embedded_json({"search": entries})
     trusted = {"script": Markup(script), "data": Markup(data)}  # noqa: S704  # our file, and JSON without marks of HTML
     return render_page(template, **trusted, script_digest=digest, **values)
 

@@ -297,6 +297,15 @@ def _purposes_table(purposes: Iterable[str], stated: Mapping[str, str]) -> Table
     return Table(caption, ("purpose", "legal basis"), rows)
 
 
+def _missing_ledger(receipts: int) -> str:
+    if not receipts:
+        return "The ledger does not exist yet: nothing was published."
+    return (
+        f"The ledger does not exist, but the output has {count_noun(receipts, 'receipt')}. Restore the ledger from a "
+        "backup, so that this page can list the publications."
+    )
+
+
 def _published_runs(pipeline: DocumentedPipeline) -> PublishedRuns:
     """The publications of a pipeline. They are left out for an account that may not see runs; nothing is recorded."""
     job = pipeline.pipeline
@@ -305,7 +314,7 @@ def _published_runs(pipeline: DocumentedPipeline) -> PublishedRuns:
             return PublishedRuns("No ledger is configured, so this page cannot list publications.")
         try:
             if not workspace.address.exists:
-                return PublishedRuns("The ledger does not exist yet: nothing was published.")
+                return PublishedRuns(_missing_ledger(len(pipeline.receipts)))
             if not workspace.permits("run/read", dataset=job.pipeline):
                 return PublishedRuns("Not shown: the account that wrote this page may not view runs (`run/read`).")
             runs = list_runs(workspace, pipeline=job.pipeline)

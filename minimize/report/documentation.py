@@ -36,6 +36,7 @@ from minimize.report.catalogue import (
 )
 from minimize.results import JsonResult, json_member
 from minimize.techniques import TECHNIQUES
+from minimize.text import count_noun
 from minimize.times import duration_text, time_text
 
 
@@ -344,12 +345,17 @@ def activity_terms(activity: ActivityEntry) -> TermList:
     )
 
 
+def _minute(time: str) -> str:
+    """A time in UTC, as in the receipt, for readers: to the minute."""
+    return f"{time[:16].replace('T', ' ')} UTC"
+
+
 def _publication_texts(activity: ActivityEntry) -> Iterator[str]:
     ran = activity.ran
     if ran is None:
         yield "nothing published yet"
         return
-    yield f"{ran.receipts} receipts ({', '.join(ran.kinds)}), {ran.first} to {ran.last}"
+    yield f"{count_noun(ran.receipts, 'receipt')} ({', '.join(ran.kinds)}), {_minute(ran.first)} to {_minute(ran.last)}"
     if ran.dates:
         yield f"dates {ran.dates}"
     yield f"last policy: {ran.policy}" + ("" if ran.as_today else " (changed since)")

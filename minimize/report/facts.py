@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Self
 from minimize.results import OMIT_IF_EMPTY, JsonResult, json_object
 from minimize.runs.releases import older_text
 from minimize.techniques.base import RESIDUAL_ORDER
+from minimize.text import join_names
 
 ROUNDING_STEP: Final = 5
 
@@ -353,6 +354,11 @@ class RiskFacts:
     """The bound of the pipeline in words; empty without one."""
     bound_by_date: tuple[BoundFacts, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def known_fields(self) -> str:
+        """The measured fields as text; of many, the first and the number of the others."""
+        return join_names(self.quasi_identifiers)
 
 
 @dataclass(frozen=True, slots=True)

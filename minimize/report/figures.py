@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from difflib import get_close_matches
 from math import ceil, floor, log10
 from typing import Any, Final, Literal
 
@@ -45,7 +44,7 @@ from minimize.report.facts import (
 )
 from minimize.sources import declared_schema
 from minimize.stores import LocationLike, parse_output_location
-from minimize.text import brief_number, count_noun, percent_text
+from minimize.text import brief_number, count_noun, did_you_mean, percent_text
 from minimize.times import day_start, minute_text
 
 BarRole = Literal["written", "gated", "quarantined", "suppressed", "deduplicated", "accent", "empty"]
@@ -131,7 +130,7 @@ def sizes_figure(risk: RiskFacts) -> Figure | None:
     most = max((each.persons.value for each in risk.sizes), default=0)
     if not most or risk.k is None:
         return None
-    fields, share = ", ".join(risk.quasi_identifiers), percent_text(risk.unique_persons.share(risk.persons))
+    fields, share = risk.known_fields, percent_text(risk.unique_persons.share(risk.persons))
     if risk.unique_persons:
         unique = f"{risk.unique_persons} of {risk.persons} persons{f' ({share})' if share else ''} are unique"
         sentence = f"{unique}: no other person has their values of {fields}."
@@ -154,6 +153,10 @@ def sizes_figure(risk: RiskFacts) -> Figure | None:
     )
 
 
+MOST_ATTRIBUTES: Final = 20
+"""The fields of which a figure shows the contribution, at most."""
+
+
 def attributes_figure(risk: RiskFacts) -> Figure | None:
     """The unique persons with all fields, and without each; None if no person is unique."""
     most = max((each.value for each in (risk.unique_persons, *risk.unique_without.values())), default=0)
@@ -161,7 +164,8 @@ def attributes_figure(risk: RiskFacts) -> Figure | None:
         return None
     ordered = sorted(risk.unique_without.items(), key=lambda item: (item[1].value, item[0]))
     name, count = ordered[0]
-    rows = [("with all fields", risk.unique_persons), *((f"without {key}", rest) for key, rest in ordered)]
+    shown, further = ordered[:MOST_ATTRIBUTES], ordered[MOST_ATTRIBUTES:]
+    rows = [("with all fields", risk.unique_persons), *((f"without {key}", rest) for key, rest in shown)]
     return Figure(
         "Which field makes persons unique",
         "unique persons",
@@ -175,6 +179,7 @@ def attributes_figure(risk: RiskFacts) -> Figure | None:
             )
             for place, (label, number) in enumerate(rows)
         ),
+        rest=f"{count_noun(len(further), 'further field')} with a smaller contribution" if further else "",
     )
 
 
@@ -371,9 +376,7 @@ def _table_category(chain: Sequence[Receipt], name: str) -> Category:
     tables = sorted(last.keys() - {RECORDS})
     if name in tables:
         return category_named(last[name].category)
-    close = get_close_matches(name, tables, 1)
-    hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(tables) or 'none'}."
-    raise ConfigurationError(f"the output has no table {name} of aggregates", hint=hint)
+    raise ConfigurationError(f"the output has no table `{name}` of aggregates", hint=did_you_mean(name, tables))
 
 
 def table_facts(context: ReportContext, name: str) -> TableFacts:

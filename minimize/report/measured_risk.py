@@ -28,7 +28,7 @@ from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import column_category
 from minimize.plan.model import Category, category_named
 from minimize.policy.fields import keeps_original
-from minimize.records import PIPELINE_FILE, RECORDS
+from minimize.records import PIPELINE_FILE, RECORDS, RUNS
 from minimize.results import Printable
 from minimize.sources import FORMATS, format_by_name
 from minimize.sources.base import DeclaredField, SourceRequest
@@ -39,6 +39,7 @@ from minimize.text import count_noun
 from minimize.workspace import Workspace
 
 QUASI: Final = "quasi"
+_RUN_FIRST: Final = "Run `minimize run` first."
 _MAX_NAMED: Final = 30
 """Columns that an error lists at most."""
 Batches = Iterator[pa.RecordBatch]
@@ -101,9 +102,13 @@ def measure_risk(
     KeyringError if a key is not available, SourceError for a file that cannot be read, AccessDenied.
     """
     measured_request = request or RiskRequest()
-    if _is_pipeline(place):
+    by_pipeline = _is_pipeline(place)
+    if by_pipeline:
         place = Workspace(ledger, pipeline=str(place), keys=keys, region=region).target
-    if "://" not in str(place) and not Path(str(place)).exists():
+    is_local = "://" not in str(place)
+    if by_pipeline and is_local and not (Path(str(place)) / RUNS).exists():
+        raise OutputError(f"{place}: nothing has been published to this output", hint=_RUN_FIRST)
+    if is_local and not Path(str(place)).exists():
         raise ConfigurationError(
             f"{place}: the file or folder does not exist", hint="Pass a Parquet or CSV file, an output, or a pipeline."
         )
@@ -128,7 +133,7 @@ def _is_output(place: LocationLike) -> bool:
 def _measure_output(workspace: Workspace, request: RiskRequest) -> tuple[Risk, TenantSet]:
     chain = workspace.load_receipts()
     if not chain:
-        raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
+        raise OutputError("nothing has been published to this output", hint=_RUN_FIRST)
     records = PublishedRecords(PublishedOutput(workspace.target, chain, workspace.keyring_or_none), request)
     tenants = workspace.readable_tenants("run/read", about=records.published.pipeline)
     if isinstance(request.population, str):
@@ -347,7 +352,8 @@ def _count_file(path: Path, chosen: MeasuredColumns) -> tuple[Combinations, tupl
 
 def _csv_notes(chosen: MeasuredColumns, rejected: int) -> Iterator[str]:
     if rejected:
-        yield f"{count_noun(rejected, 'record')} of the file cannot be read and are not measured"
+        verb = "is" if rejected == 1 else "are"
+        yield f"{count_noun(rejected, 'record')} of the file cannot be read and {verb} not measured"
     if chosen.sensitive:
         yield "a CSV file has texts: ordered_t takes them in alphabetical order, also numbers"
 

@@ -413,7 +413,7 @@ def _risk_line(facts: ReportFacts) -> str:
     risk = facts.risk
     if risk is None or not risk.quasi_identifiers or risk.k is None:
         return ""
-    unique = f"{risk.unique_persons} of {risk.persons} persons are unique by {', '.join(risk.quasi_identifiers)}"
+    unique = f"{risk.unique_persons} of {risk.persons} persons are unique by {risk.known_fields}"
     return f"{unique} (k {risk.k}); {'bounded' if risk.bound else 'no bound'}"
 
 
@@ -437,6 +437,10 @@ def _sharing_line(facts: ReportFacts) -> str:
     return (
         f"{count_noun(len(facts.sharing), 'recipient')}, {count_noun(sum(acts), 'disclosure')}" if facts.sharing else ""
     )
+
+
+MOST_FIELDS: Final = 40
+"""The fields of high risk that the page shows at first; further ones are folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,6 +469,7 @@ class OutputReport:
             status=report_status(self.facts),
             figures=draw_figures(self.facts),
             tables=[(table, list(table_figures(table))) for table in self.facts.tables],
+            most_fields=MOST_FIELDS,
         )
 
 

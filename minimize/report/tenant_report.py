@@ -63,8 +63,9 @@ class TenantReportPart:
     empty: str
 
     def to_json(self) -> list[dict[str, str]]:
-        """The rows of the table."""
-        return [dict(zip(self.head, row, strict=True)) for row in self.rows]
+        """The rows of the table. A column that had another name also has its former one."""
+        rows = (dict(zip(self.head, row, strict=True)) for row in self.rows)
+        return [{**row, **{old: row[new] for new, old in _FORMER_KEYS.items() if new in row}} for row in rows]
 
     def section(self, title: str) -> Section:
         """The section of the page. Sections that a reader rarely needs are folded."""
@@ -75,6 +76,9 @@ class TenantReportPart:
         """The cells of a column."""
         place = self.head.index(name)
         return [row[place] for row in self.rows]
+
+
+_FORMER_KEYS: Final = MappingProxyType({"role": "standing"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -383,13 +383,18 @@ _GRADE_TITLES: Final[Mapping[Grade, str]] = {
 }
 
 
+def _grade_count(grade: Grade, count: int) -> str:
+    """A number of changes with their grade: `1 tightens`, `2 tighten`."""
+    return f"{count} {grade if count == 1 else grade.removesuffix('s')}"
+
+
 def headline(changes: ChangeReport) -> str:
     """Number of changes per grade, as text.
 
     >>> headline(ChangeReport(()))
     'nothing changed'
     """
-    counts = [f"{count} {grade}" for grade, count in changes.counts.items() if count]
+    counts = [_grade_count(grade, count) for grade, count in changes.counts.items() if count]
     allowed = sum(map(changes.is_allowed, changes.changes))
     return ", ".join([*counts, *([f"{allowed} of them allowed"] if allowed else [])]) or "nothing changed"
 
@@ -403,7 +408,7 @@ def status_line(changes: ChangeReport) -> StatusLine:
     1 change weakens protection: do not merge without review · 1 neutral
     """
     counts = changes.counts
-    others = [f"{counts[grade]} {grade}" for grade in GRADE_ORDER[1:] if counts[grade]]
+    others = [_grade_count(grade, counts[grade]) for grade in GRADE_ORDER[1:] if counts[grade]]
     weakening, refused = counts["loosens"], len(changes.not_allowed)
     if not changes.changes:
         return StatusLine("good", "Nothing changed")

@@ -298,3 +298,10 @@ def test_a_role_counts_however_the_account_is_written(world: World) -> None:
     (entry,) = world.command("olga", "audit", "log", "--operation", "subject/view", "--json").json["entries"]
     assert entry["event"]["actor"]["user"] == "pia"
     assert world.command("olga", "audit", "log", "--actor", "PIA", "--json").json["entries"]
+
+
+def test_a_permission_that_is_misspelled_names_a_similar_one(command: Command) -> None:
+    for words in ((), ("--pipeline", "device_telemetry")):
+        refused = command("access", "explain", "ann", "settings/sett", *words)
+        assert (refused.code, refused.out) == (2, "")
+        assert "unknown permission `settings/sett` (hint: Did you mean `settings/set`?)" in refused.err

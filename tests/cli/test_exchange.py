@@ -82,3 +82,13 @@ def test_records_that_do_not_obey_a_schema_exit_1(project: Project, command: Com
     said = command("check", project.records([*events(20), {"battery": "low"}]), "--schema", schema)
     assert said.code == 1
     assert said.out.splitlines() == ["21 records against draft-07: 1 invalid", "        1  type  /battery"]
+
+
+def test_an_unknown_format_is_named_as_in_the_help(project: Project, command: Command) -> None:
+    assert "unknown FORMAT `odc` (hint: Did you mean `odcs`?)" in command("export", "odc", project.folder).err
+
+
+def test_a_document_that_cannot_be_written_is_named(project: Project, command: Command) -> None:
+    path = project.folder / "gone" / "document.json"
+    error = command("export", "odcs", project.folder, "--to", path, "--json").error
+    assert error["message"].startswith(f"{path} cannot be written: ")

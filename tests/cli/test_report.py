@@ -35,6 +35,32 @@ def test_a_page_is_written_and_named(done: Project, command: Command) -> None:
     assert path.read_text("utf-8").startswith("<!doctype html>")
 
 
+def test_a_file_that_is_no_page_is_not_overwritten(done: Project, command: Command) -> None:
+    path = done.folder / "notes.txt"
+    path.write_text("notes")
+    refused = command("report", done.out, "--keys", done.keys, "--at", AT, "--html", path)
+    assert refused.code == 2
+    assert path.read_text() == "notes"
+
+
+@pytest.mark.parametrize("words", [("report",), ("leaflet",)], ids=" ".join)
+def test_a_page_that_cannot_be_written_is_named(done: Project, command: Command, words: tuple[str, ...]) -> None:
+    path = done.folder / "gone" / "page.html"
+    place = done.out if words == ("report",) else done.folder
+    error = command(*words, place, "--html", path, "--json").error
+    assert error["message"] == f"{path} cannot be written: a file or folder does not exist (ENOENT)"
+    assert error["code"] == "E209"
+
+
+def test_an_unknown_table_names_a_similar_one(project: Project, command: Command) -> None:
+    project.pipeline(aggregates=NOISY_AGGREGATES)
+    project.records(events(60))
+    project.run()
+    refused = command("report", project.out, "--keys", project.keys, "--table", "per_modle")
+    assert refused.code == 2
+    assert "no table `per_modle` of aggregates (hint: Did you mean `per_model`?)" in refused.err
+
+
 def test_for_machines_it_gives_the_facts(done: Project, command: Command) -> None:
     body = command("report", done.out, "--keys", done.keys, "--at", AT, "--json").json
     assert body["pipeline"] == "checkins"

@@ -103,7 +103,7 @@ def test_records_of_a_csv_file_that_cannot_be_read_are_counted(folder: Path, com
     (folder / "ragged.csv").write_text("age,city\n34,Bonn\n51\n34,Bonn\n")
     body = command("risk", folder / "ragged.csv", "--quasi", "age", "--json").json
     assert (body["records"], body["k"]) == (2, 2)
-    assert body["notes"] == ["1 record of the file cannot be read and are not measured"]
+    assert body["notes"] == ["1 record of the file cannot be read and is not measured"]
 
 
 def released_content(project: Project) -> None:
@@ -168,3 +168,19 @@ def test_a_first_word_that_names_a_command_is_the_command(folder: Path, command:
     group.main([str(folder / "patients.csv"), "--quasi", "age"], standalone_mode=False)
     group.main(["./attack", "--quasi", "age"], standalone_mode=False)
     assert called == ["attack"]
+
+
+def test_a_pipeline_that_never_ran_says_so(project: Project, command: Command) -> None:
+    refused = command("risk", project.folder, "--keys", project.keys)
+    assert refused.code == 2
+    assert "nothing has been published to this output (hint: Run `minimize run` first.)" in refused.err
+
+
+def test_a_page_of_many_fields_names_the_first_and_has_no_empty_section(folder: Path, command: Command) -> None:
+    names = [f"field_{number}" for number in range(30)]
+    pq.write_table(pa.table({name: [1] * 20 for name in names}), folder / "wide.parquet")
+    words = [word for name in names for word in ("--quasi", name)]
+    assert command("risk", folder / "wide.parquet", *words, "--html", folder / "risk.html").code == 0
+    page = (folder / "risk.html").read_text("utf-8")
+    assert "field_11 and 18 more" in page
+    assert "Which attribute makes persons unique" not in page

@@ -338,3 +338,21 @@ def held(project: Project) -> tuple[Any, ...]:
     project.records(RECORDS)
     project.run(at=None, output=None)
     return ("--output", project.out, "--keys", project.keys)
+
+
+def test_a_field_that_identifies_nothing_names_a_similar_one(project: Project, command: Command) -> None:
+    project.records(events(20))
+    project.run()
+    refused = command(
+        "subject", "view", "device-1", "--id-field", "device_idd", "--output", project.out, "--keys", project.keys
+    )
+    assert refused.code == 2
+    assert "no output has a policy with the field `device_idd` (hint: Did you mean `device_id`?)" in refused.err
+
+
+def test_a_correction_without_an_equals_sign_is_refused_and_not_named(project: Project, command: Command) -> None:
+    words = ("--tenant", "north", "--set", "battery", "--origin", "request", "--evidence", "C-1")
+    refused = command("subject", "correct", "d3", *words, "--output", project.out, "--keys", project.keys)
+    assert refused.code == 2
+    assert "`--set` needs a field and its value (hint: Pass FIELD=VALUE, or FIELD= for null.)" in refused.err
+    assert "battery" not in refused.err

@@ -64,6 +64,17 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     assert loaded == set()
 
 
+@pytest.mark.slow
+def test_every_link_leads_to_a_file_of_the_site(site: Path) -> None:
+    links = {
+        (page, link)
+        for page in site.rglob("index.html")
+        for link in re.findall(r'<a [^>]*?href="([^"#?:]+)(?:#[^"]*)?"', page.read_text())
+    }
+    assert len(links) > 1000
+    assert {link for page, link in links if not (page.parent / link).exists()} == set()
+
+
 def test_every_page_is_in_the_navigation() -> None:
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
     beside = {"schedules/README.md"}  # speaks of the files next to it

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minimize.pages import html_page
+from minimize.pages import BulletList, Section, Table, TermList, html_page
 from minimize.recipients import Recipient
 from minimize.recipients.pages import recipient_document
 from minimize.report.written_documentation import write_documentation
@@ -49,6 +49,17 @@ def test_the_page_has_no_accessibility_violations(browser: Browser, page: Path, 
     found, _ = shown(browser, page, width, color_scheme=scheme)
     found.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert violations(found) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_a_long_name_breaks_in_every_part_of_a_document(browser: Browser, tmp_path: Path, width: int) -> None:
+    name = "x" * 300
+    table = Table(name, (name[:10], "b"), [(name, name)])
+    parts = (name, BulletList([name]), TermList([(name, (name,))]), table, Section(name, (name,), is_folded=True))
+    path = tmp_path / "page.html"
+    path.write_text(html_page(Section(name, parts)), encoding="utf-8")
+    found, _ = shown(browser, path, width)
+    assert found.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)

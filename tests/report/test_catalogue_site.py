@@ -176,7 +176,7 @@ def test_an_output_whose_ledger_is_gone_is_not_an_error(project: Project, monkey
     project.run(at=AT)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "gone.db"))
     pages = site(project.folder)
-    assert "The ledger does not exist" in pages["datasets/checkins.html"]
+    assert "The ledger does not exist, but the output has 1 receipt." in pages["datasets/checkins.html"]
     assert not (project.folder / "gone.db").exists()
 
 
@@ -216,6 +216,22 @@ def test_names_with_markup_stay_text(project: Project) -> None:
         assert "\u2028" not in page.partition('id="data"')[2]
     entries = Page(site(project.folder)["index.html"]).search
     assert [each["title"] for each in entries if "alert" in each["title"]] == [key]
+
+
+def test_the_search_shows_no_characters_that_reverse_text(project: Project) -> None:
+    project.policy({"x": {"type": "string", "about": "\u202egnp.exe\u2066", "do": "keep"}})
+    assert not [name for name, page in site(project.folder).items() if re.search("[\u202a-\u202e\u2066-\u2069]", page)]
+
+
+def test_names_between_backticks_are_code(project: Project) -> None:
+    for name, page in site(project.folder).items():
+        assert "`" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL), name
+
+
+def test_the_record_counts_receipts_and_has_times_to_the_minute(project: Project) -> None:
+    project.records(events(20))
+    project.run(at=AT)
+    assert re.search(r"1 receipt \(run 1\), [0-9-]{10} [0-9:]{5} UTC to", site(project.folder)["record.html"])
 
 
 def test_five_hundred_fields_fit_on_a_page(project: Project) -> None:

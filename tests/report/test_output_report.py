@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from minimize.report import OutputReport
+from minimize.report.output_report import MOST_FIELDS
 from tests.project import Builds, Project, clean_environment, event, events, new_project
 from tests.report.telling import facts, report
 
@@ -112,3 +113,15 @@ def test_protections_that_are_not_in_force_are_named(done: Project) -> None:
     assert "turned off      access control" in found.summary()
     assert "Not in force for this output: access control." in found.html()
     assert found.to_json()["missing_protections"] == ["access control"]
+
+
+def test_of_many_fields_the_first_are_shown_and_the_others_folded(project: Project) -> None:
+    names = {f"field_{number:03}": {"type": "string", "role": "quasi", "do": "keep"} for number in range(100)}
+    project.policy(names)
+    project.records(events(20))
+    project.run()
+    page = report(project).html()
+    shown, _, folded = page.partition("further fields released unchanged or linkable</summary>")
+    assert shown.count('<tr role="row"><th scope="row" role="rowheader"><span class="key">') == MOST_FIELDS
+    assert all(f">{name}<" in page for name in names)
+    assert re.search(r"An attacker who knows (\w+, ){11}\w+ and [0-9]+ more of a person", folded)

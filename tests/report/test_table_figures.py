@@ -155,9 +155,9 @@ def test_nothing_is_drawn_unless_it_is_named(noisy: Project) -> None:
     assert "tables" not in bare.to_json()
 
 
-@pytest.mark.parametrize(("name", "hint"), [("devces", "Did you mean devices"), ("records", "devices, uncounted")])
+@pytest.mark.parametrize(("name", "hint"), [("devces", "Did you mean `devices`?"), ("records", "devices, uncounted")])
 def test_only_tables_of_aggregates_have_figures(noisy: Project, name: str, hint: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"no table {name}") as caught:
+    with pytest.raises(ConfigurationError, match=f"no table `{name}`") as caught:
         report(noisy, tables=[name])
     assert hint in caught.value.hint
 

@@ -123,6 +123,7 @@ def test_it_has_every_section_of_the_tenant(world: World) -> None:
     assert [each["permits sharing now"] for each in sections["consents"]] == ["yes"]
     assert [each["rows of this tenant"] for each in sections["disclosures"]] == ["40"]
     assert sections["recipients"][0]["sent of this tenant"] == "40 rows"
+    assert sections["recipients"][0]["standing"] == sections["recipients"][0]["role"]
     assert sections["settings"] == [
         {
             "dataset": "checkins",

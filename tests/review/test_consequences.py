@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.review.changes import CODES, ChangeReport, GradedChange, changes_document, status_line, weakening_codes
+from minimize.review.changes import (
+    CODES,
+    ChangeReport,
+    GradedChange,
+    changes_document,
+    headline,
+    status_line,
+    weakening_codes,
+)
 from minimize.review.consequences import CONSEQUENCES
 
 NEUTRAL = {"J029"}
@@ -39,3 +47,9 @@ def test_each_code_is_explained_once() -> None:
 def test_changes_that_strengthen_are_folded() -> None:
     document = changes_document(ChangeReport((GradedChange("J020", "tightens", "7d"),)))
     assert [block.is_folded for block in document.blocks if hasattr(block, "is_folded")] == [True]
+
+
+def test_several_changes_of_one_grade_are_in_the_plural() -> None:
+    changes = ChangeReport(tuple(GradedChange("J020", "tightens", str(number)) for number in range(2)))
+    assert status_line(changes).items == ["2 tighten"]
+    assert headline(changes) == "2 tighten"

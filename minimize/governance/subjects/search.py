@@ -36,7 +36,7 @@ from minimize.policy.fields import (
 from minimize.records import RECORDS
 from minimize.techniques import Context
 from minimize.techniques.tokenize import Tokenize
-from minimize.text import count_noun, similar_words
+from minimize.text import count_noun, did_you_mean_any, similar_words
 from minimize.times import END_OF_TIME, EPOCH, epoch_microseconds
 
 
@@ -321,9 +321,11 @@ def resolve_names(subjects: Sequence[DataSubject], outputs: Sequence[PublishedOu
     policy_names = {name for policy in policies for name in policy.fields}
     policy_names |= {name for policy in policies for names in stated_identities(policy).values() for name in names}
     for name in sorted(field_names - policy_names):
-        close = similar_words(name, policy_names)
-        hint = f"did you mean {close[0]}?" if close else "Run `minimize plan` to see the fields of a pipeline."
-        raise ConfigurationError(f"no output has a policy with a field {name}", hint=hint)
+        hint = did_you_mean_any(similar_words(name, policy_names))
+        raise ConfigurationError(
+            f"no output has a policy with the field `{name}`",
+            hint=hint or "Run `minimize plan` to see the fields of a pipeline.",
+        )
     identities = {name: resolve_identity(name, policies) for name in field_names}
     return tuple(dict.fromkeys(replace(each, field=identities.get(str(each.field))) for each in subjects))
 

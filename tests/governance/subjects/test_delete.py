@@ -257,7 +257,7 @@ def test_a_subject_without_records_requires_a_tenant(filled: Project) -> None:
 
 
 def test_an_unknown_field_selects_no_subject(filled: Project) -> None:
-    with pytest.raises(ConfigurationError, match=r"with a field modle \(hint: did you mean model\?"):
+    with pytest.raises(ConfigurationError, match=r"with the field `modle` \(hint: Did you mean `model`\?"):
         deleted(filled, DataSubject("d3", "north", "modle"))
 
 

@@ -229,5 +229,5 @@ def test_a_tenant_that_nothing_names_is_noticed(project: Project) -> None:
 def test_a_field_that_no_policy_has_is_a_fault(project: Project) -> None:
     project.records(events(20))
     project.run()
-    with pytest.raises(ConfigurationError, match="did you mean model"):
+    with pytest.raises(ConfigurationError, match="Did you mean `model`"):
         seen(project, DataSubject("d3", field="modle"))
