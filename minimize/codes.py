@@ -272,7 +272,7 @@ _LOG: Final = {
     "W061": "the ledger has another output in the folder of a first run, which is empty now",
     "W062": "an output could not be changed, and a request goes on with the other outputs",
     "W063": "a pending date was skipped because its records miss the bound on disclosure risk",
-    "W070": "a command or an option was called by a former name",
+    "W070": "a command, an option or a key of a pipeline was called by a former name",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

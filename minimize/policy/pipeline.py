@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, get_args
@@ -42,6 +44,8 @@ from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location
 from minimize.techniques.parameters import SETTING_TIGHTENS, UNSETTING_TIGHTENS
 from minimize.text import did_you_mean
+
+log = logging.getLogger("minimize")
 
 DataKind = Literal["service", "telemetry"]
 ENCRYPTED_CATEGORIES: Final[Mapping[EncryptBy, tuple[CategoryName, ...]]] = MappingProxyType(
@@ -239,6 +243,13 @@ class RecordsModel(Form):
             reading.fault("P020", message, "encrypt", hint=f"Add `partition_by: [{per}]`.")
 
 
+@cache
+def _log_former_key(file: str | None, former: str, current: str) -> None:
+    """Logs the current name of a key, once for each file: a command may read a pipeline more than once."""
+    place = "" if file is None else f"{file}: "
+    log.warning("%s`quarantine: %s` is now `%s`", place, former, current, extra={"code": "W070"})
+
+
 class QuarantineModel(Form):
     """Limits as shares of the rows read. The default is no limit."""
 
@@ -250,9 +261,12 @@ class QuarantineModel(Form):
     stop_above: ShareLimit = pydantic.Field(None, description="The former name of `abort_above`.")
 
     def check(self, reading: Reading) -> None:
-        """A limit is written once."""
+        """A limit is written once. A former name is logged."""
         for key, former in (("warn_above", "fail_above"), ("abort_above", "stop_above")):
-            if getattr(self, key) is not None and getattr(self, former) is not None:
+            if getattr(self, former) is None:
+                continue
+            _log_former_key(reading.faults.file, former, key)
+            if getattr(self, key) is not None:
                 message = f"`{former}` is the former name of `{key}`, and both are written"
                 reading.fault("P018", message, former, hint=f"Leave out `{former}`.")
 

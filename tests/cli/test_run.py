@@ -120,7 +120,7 @@ def test_with_nothing_to_do_machines_get_a_receipt_of_nothing(project: Project, 
 
 
 def test_above_its_limit_of_quarantine_it_exits_4_with_the_output_published(project: Project, command: Command) -> None:
-    project.pipeline(quarantine={"fail_above": 0.01})
+    project.pipeline(quarantine={"warn_above": 0.01})
     project.records([*events(9), "broken"])
     said = ran(command, project)
     assert said.code == 4
@@ -128,8 +128,22 @@ def test_above_its_limit_of_quarantine_it_exits_4_with_the_output_published(proj
     assert len(project.rows()) == 9
 
 
-def test_above_stop_above_it_exits_4_with_nothing_published(project: Project, command: Command) -> None:
-    project.pipeline(quarantine={"stop_above": 0.01})
+@pytest.mark.parametrize(("former", "current"), [("fail_above", "warn_above"), ("stop_above", "abort_above")])
+def test_a_former_key_has_its_effect_and_one_line_names_the_current_one(
+    project: Project, command: Command, former: str, current: str
+) -> None:
+    results = {}
+    for key in (former, current):
+        project.pipeline(quarantine={key: 0.5})
+        said = command("plan", project.folder / "pipeline.yaml", "--json")
+        results[key] = said.code, said.out
+        notices = [line for line in said.err.splitlines() if f"is now `{current}`" in line]
+        assert len(notices) == (key == former)
+    assert results[former] == results[current]
+
+
+def test_above_abort_above_it_exits_4_with_nothing_published(project: Project, command: Command) -> None:
+    project.pipeline(quarantine={"abort_above": 0.01})
     project.records([*events(9), "broken"])
     said = ran(command, project, "--json")
     assert said.code == 4
