@@ -21,7 +21,7 @@ south,d-4,location,off,user,2026-11-24T00:00:00Z,2026-11-24T00:00:00Z
 def steps(session: Session) -> None:
     """Each night runs what is pending as of its own time."""
     write_organization(session, access=False)
-    pipeline = {**PIPELINE, "settings": "settings.csv", "quarantine": {"fail_above": 0.2, "stop_above": 0.5}}
+    pipeline = {**PIPELINE, "settings": "settings.csv", "quarantine": {"warn_above": 0.2, "abort_above": 0.5}}
     session.write("pipeline/pipeline.yaml", {**pipeline, "aggregates": {**PIPELINE["aggregates"], "per_day": LATE}})
     session.write("pipeline/settings.csv", SETTINGS)
     required = {**POLICY["fields"]["serial"], "required": True}
